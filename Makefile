@@ -1,0 +1,60 @@
+# Everything a developer or operator does by hand. Python 3.11 and make are all it needs.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: run demo test test-pg check check-deep bench format lock contract clean
+
+run: $(READY) ## database, demo data, API on port 8000 and the sweeps
+	@SLRT_DEMO=$${SLRT_DEMO:-1} $(BIN)/slrt run
+
+demo: $(READY) ## one complaint's whole life over HTTP, against a running or just-started server
+	@SLRT_DEMO=$${SLRT_DEMO:-1} $(BIN)/slrt demo
+
+$(READY): requirements-dev.lock pyproject.toml
+	@echo "Setting up .venv …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		(echo "slrt needs Python 3.11 or later; this is $$($(PYTHON) --version)." && exit 1)
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test: $(READY) ## all tests, with coverage of what must be covered
+	$(BIN)/python tests/run.py
+
+test-pg: $(READY) ## the API and concurrency tests once more, against PostgreSQL 15
+	$(BIN)/python tests/run.py --postgresql-15
+
+check: $(READY) ## format, lint, types, import contracts, contract drift
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/test_drift.py -p no:cacheprovider
+
+check-deep: $(READY) ## the sizes named in the promises
+	$(BIN)/python -m pytest tests -m deep --timeout 3000
+
+bench: $(READY) ## our throughput against a hand-written route
+	$(BIN)/python bench/run.py
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+contract: $(READY) ## write openapi/, and the diagrams in docs/
+	$(BIN)/slrt openapi openapi/slrt.v1.json
+	$(BIN)/slrt diagrams docs
+
+lock: $(READY) ## pin what pyproject.toml asks for
+	$(BIN)/pip-compile -q --generate-hashes --strip-extras --no-emit-index-url \
+		--no-emit-trusted-host --no-emit-find-links -o requirements.lock pyproject.toml
+	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --extra dev \
+		-c requirements.lock --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+		-o requirements-dev.lock pyproject.toml
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -1,0 +1,1 @@
+"""slrt: the open backend for Indonesia's integrated referral service."""
