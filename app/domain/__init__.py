@@ -1,0 +1,1 @@
+"""Nouns: what things are and how they are found."""

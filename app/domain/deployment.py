@@ -1,0 +1,29 @@
+"""The deployment: one row with the keys that open this database and how far demo time has moved."""
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col
+
+
+class Deployment(SQLModel, table=True):
+    __tablename__ = "deployment"
+    __table_args__ = (sa.CheckConstraint("id = 1", name="one_row"),)
+
+    id: int = Field(default=1, primary_key=True)
+    demo: bool = False
+    demo_offset: timedelta = Field(default=timedelta(0), sa_type=sa.Interval)
+    demo_loaded_at: datetime | None = None
+    keys_fingerprint: str | None = Field(default=None, max_length=64)
+
+
+async def the_deployment(session: AsyncSession) -> Deployment:
+    return (await session.scalars(sa.select(Deployment))).one()
+
+
+async def advance_clock(session: AsyncSession, by: timedelta) -> None:
+    """Move demo time on; it never goes back."""
+    await session.execute(
+        sa.update(Deployment).values(demo_offset=col(Deployment.demo_offset) + by)
+    )

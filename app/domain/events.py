@@ -1,0 +1,101 @@
+"""The event log: history, audit, the change feed and the outbox are readers of one log.
+
+Events are thin: ids and what changed. What people wrote stands beside them, in `event_notes`,
+so that it can be erased without touching the log.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col
+
+from app.domain.actors import Role
+from app.domain.base import JSON, InRegion, enum_type, new_id
+
+NUMBERING_LOCK = 0x51_27_00_01
+
+
+class Event(InRegion, table=True):
+    __tablename__ = "events"
+    __table_args__ = (
+        sa.Index("ix_events_subject", "subject_id", "seq"),
+        sa.Index("ix_events_actor_id_at", "actor_id", "at"),
+        sa.Index("ix_events_unnumbered", "seq", postgresql_where=sa.text("pos is null")),
+    )
+
+    seq: int | None = Field(
+        default=None, sa_type=sa.BigInteger, primary_key=True, sa_column_args=[sa.Identity()]
+    )
+    pos: int | None = Field(default=None, sa_type=sa.BigInteger, unique=True)
+    id: UUID = Field(default_factory=new_id, unique=True)
+    type: str = Field(max_length=60)
+    subject_id: UUID
+    subject_version: int
+    actor_id: UUID
+    actor_role: Role | None = Field(default=None, sa_type=enum_type(Role))
+    at: datetime
+    happened_at: datetime | None = None
+    reason: str | None = Field(default=None, max_length=200)
+    data: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+
+
+class EventNote(SQLModel, table=True):
+    """What a person wrote with a step: kept apart from the log, since it may name people."""
+
+    __tablename__ = "event_notes"
+
+    event_id: UUID = Field(primary_key=True, foreign_key="events.id")
+    note: str = Field(max_length=4000)
+
+
+class Events:
+    """The only place that writes SQL about events."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    def append(self, event: Event, note: str | None = None) -> Event:
+        """Add to the log, after locking the subject: its events are then in order."""
+        self.session.add(event)
+        if note is not None:
+            self.session.add(EventNote(event_id=event.id, note=note))
+        return event
+
+    async def of(self, subject_id: UUID, after: int, limit: int) -> Sequence[Any]:
+        """A subject's history, oldest first: (event, note) pairs."""
+        statement = (
+            sa.select(Event, col(EventNote.note))
+            .outerjoin(EventNote, col(EventNote.event_id) == col(Event.id))
+            .where(col(Event.subject_id) == subject_id, col(Event.seq) > after)
+            .order_by(col(Event.seq))
+            .limit(limit)
+        )
+        return (await self.session.execute(statement)).all()
+
+    async def number(self, limit: int = 2_000) -> int | None:
+        """Give committed events their position: how many, or None while someone else is at it.
+
+        Ids are drawn before the commit, so their order skips what commits late. The lock and
+        the update are two statements: in one, the snapshot would predate the lock and rows
+        would be numbered twice.
+        """
+        if not await self.session.scalar(
+            sa.select(sa.func.pg_try_advisory_xact_lock(NUMBERING_LOCK))
+        ):
+            return None
+        result = await self.session.execute(NUMBER, {"limit": limit})
+        return int(getattr(result, "rowcount", 0))
+
+
+NUMBER = sa.text("""
+    with ready as materialized (
+        select seq from events where pos is null order by seq limit :limit
+    ), numbered as materialized (
+        select seq, nextval('event_positions') as pos from (select seq from ready order by seq) s
+    )
+    update events set pos = numbered.pos from numbered where events.seq = numbered.seq
+""")

@@ -1,0 +1,113 @@
+"""National ids and family card numbers: sealed at rest, found blindly, masked in answers."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy.ext.asyncio import AsyncSession
+
+NONCE_BYTES = 12
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The server's secrets. All are 32 bytes; sealing keys carry an id so that they can rotate."""
+
+    sealing: Mapping[str, bytes]
+    current: str
+    index: bytes
+    pin: bytes
+    cursor: bytes
+
+    @staticmethod
+    def of(session: AsyncSession) -> "Keys":
+        """The keys that the session factory was made with."""
+        keys = session.info["keys"]
+        assert isinstance(keys, Keys)
+        return keys
+
+    def seal(self, value: str, table: str, column: str, row: UUID) -> bytes:
+        """AES-256-GCM, bound to the place: a sealed id copied to another row does not open.
+
+        Layout: one byte length of the key id, key id, 12 bytes nonce, ciphertext with tag.
+        """
+        nonce, key_id = secrets.token_bytes(NONCE_BYTES), self.current.encode()
+        sealed = AESGCM(self.sealing[self.current]).encrypt(
+            nonce, value.encode(), _place(table, column, row)
+        )
+        return bytes([len(key_id)]) + key_id + nonce + sealed
+
+    def open(self, sealed: bytes, table: str, column: str, row: UUID) -> str:
+        length = sealed[0]
+        key_id, rest = sealed[1 : 1 + length].decode(), sealed[1 + length :]
+        opened = AESGCM(self.sealing[key_id]).decrypt(
+            rest[:NONCE_BYTES], rest[NONCE_BYTES:], _place(table, column, row)
+        )
+        return opened.decode()
+
+    def blind(self, value: str) -> bytes:
+        """The same for the same number, wherever it stands; says nothing about it."""
+        return hmac.digest(self.index, value.encode(), "sha256")
+
+    def pin_of(self, complaint_id: UUID, generation: int) -> str:
+        """The citizen's PIN, six digits: computed when needed, never stored."""
+        digest = hmac.digest(self.pin, complaint_id.bytes + generation.to_bytes(4), "sha256")
+        return f"{int.from_bytes(digest[:8]) % 1_000_000:06d}"
+
+    def fingerprint(self) -> str:
+        """Tells whether these keys belong to a database, without giving them away."""
+        return hmac.new(self.index, b"slrt keys", hashlib.sha256).hexdigest()
+
+
+def _place(table: str, column: str, row: UUID) -> bytes:
+    return f"{table}.{column}.{row}".encode()
+
+
+def masked(number: str | None) -> str | None:
+    """`3576********0003`: enough to recognise one's own, not enough to use it."""
+    return None if number is None else f"{number[:4]}********{number[-4:]}"
+
+
+def masked_name(name: str) -> str:
+    """`S*** A******`: the first letter of each word."""
+    return " ".join(word[0] + "*" * (len(word) - 1) for word in name.split())
+
+
+def birth_date_in(national_id: str) -> tuple[int, int, int, str] | None:
+    """(day, month, two-digit year, sex) as a national id says them; None where they cannot be."""
+    day, month, year = (int(national_id[n : n + 2]) for n in (6, 8, 10))
+    sex = "female" if day > 40 else "male"
+    day = day - 40 if day > 40 else day
+    try:
+        date(2000 + year, month, day)
+    except ValueError:
+        return None
+    return day, month, year, sex
+
+
+def national_id_warnings(
+    national_id: str, birth_date: date | None = None, sex: str | None = None
+) -> list[str]:
+    """What does not fit: a warning, never a refusal, since a national id is lifelong.
+
+    It keeps the birth date and the district of its first issue even when those are corrected.
+    """
+    said = birth_date_in(national_id)
+    if said is None or national_id[12:] == "0000":
+        return ["national_id_structure"]
+    day, month, year, said_sex = said
+    found = []
+    if birth_date and (birth_date.day, birth_date.month, birth_date.year % 100) != (
+        day,
+        month,
+        year,
+    ):
+        found.append("national_id_birth_date")
+    if sex and sex != said_sex:
+        found.append("national_id_sex")
+    return found

@@ -1,0 +1,197 @@
+"""The inbox: what waits for a person, soonest due first, and why. List and counts are one query."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app.domain.actors import SECRETARIAT, Actor, Role
+from app.domain.base import within
+from app.domain.complaints import (
+    FAR,
+    ON_THE_CLOCK,
+    SURVEY_PARTS,
+    C,
+    Complaint,
+    ComplaintState,
+    cities,
+    nobody_left,
+)
+from app.domain.notifications import SubjectKind
+from app.domain.referrals import ReferralState, T, owned_by
+
+S, R = ComplaintState, ReferralState
+
+
+class Why(StrEnum):
+    """Why something stands in an inbox: the most urgent reason that holds."""
+
+    BREACH = "breach"
+    ESCALATED = "escalated"
+    ASSIGNED = "assigned"
+    POOL = "pool"
+
+
+@dataclass(frozen=True, slots=True)
+class InboxItem:
+    kind: SubjectKind
+    id: UUID
+    complaint_id: UUID
+    ticket: str
+    state: str
+    why: Why
+    since: datetime
+    due_at: datetime | None
+    priority: str
+    village_code: str
+    program_code: str | None
+
+
+def _complaint_reasons(actor: Actor) -> list[tuple[Why, Any]]:
+    """Every reason that a complaint may wait for this person, with its condition."""
+    me, level = actor.id, C.escalation_level
+    unrejected = sa.literal(me) != sa.all_(C.rejected_by)
+    not_surveyor = sa.and_(*(part.is_distinct_from(me) for part in SURVEY_PARTS), unrejected)
+    not_approver = sa.and_(C.approved_by.is_distinct_from(me), unrejected)
+    without_part = sa.and_(not_surveyor, not_approver)
+    to_approve = sa.and_(C.state == S.AWAITING_SUPERVISOR, not_surveyor)
+    to_forward = sa.and_(C.state == S.AWAITING_MANAGER, not_approver)
+    no_manager = nobody_left(Role.MANAGER, C.approved_by)
+    visits = C.state.in_([S.ASSIGNED, S.RETURNED])
+    reasons: list[tuple[Why, Any]] = []
+
+    def add(why: Why, regions: tuple[str, ...], *conditions: Any) -> None:
+        if regions:
+            reasons.append((why, sa.and_(within(C, regions), *conditions)))
+
+    desk = actor.regions(Role.PUSKESOS_OFFICER, *SECRETARIAT)
+    add(Why.POOL, desk, C.state.in_([S.RECEIVED, S.INCOMPLETE]))
+    add(Why.POOL, desk, C.state == S.ANSWERED, C.assigned_to.is_(None))
+    add(Why.ESCALATED, desk, C.state == S.ANSWERED, level >= 1)
+    add(Why.POOL, actor.regions(*SECRETARIAT), C.state == S.AT_SECRETARIAT)
+    if actor.regions(Role.FACILITATOR):
+        mine = C.state.in_([S.ASSIGNED, S.RETURNED, S.ANSWERED])
+        reasons.append((Why.ASSIGNED, sa.and_(C.assigned_to == me, mine)))
+    supervised = actor.regions(Role.SUPERVISOR)
+    city = cities(supervised)
+    add(Why.POOL, supervised, to_approve)
+    add(Why.ESCALATED, supervised, visits, level >= 1)
+    add(Why.ESCALATED, supervised, C.state == S.ANSWERED, level >= 2)
+    alone = nobody_left(Role.SUPERVISOR, *SURVEY_PARTS)
+    add(Why.ESCALATED, city, to_approve, sa.or_(level >= 1, alone))
+    add(Why.ESCALATED, city, to_forward, without_part, sa.or_(level >= 2, no_manager))
+    managed = actor.regions(Role.MANAGER)
+    add(Why.POOL, managed, to_forward)
+    add(Why.ESCALATED, managed, C.state == S.AT_SECRETARIAT, level >= 1)
+    add(Why.ESCALATED, managed, C.state.in_([S.RECEIVED, S.ASSIGNED, S.RETURNED]), level >= 2)
+    nobody = nobody_left(Role.SUPERVISOR, *SURVEY_PARTS, in_the_city=True)
+    add(Why.ESCALATED, managed, to_approve, sa.or_(level >= 2, nobody))
+    add(Why.ESCALATED, actor.regions(Role.HEAD), to_forward, sa.or_(level >= 1, no_manager))
+    broken = sa.and_(C.breached_at.is_not(None), C.handled_at.is_(None))
+    may_decide = sa.and_(
+        sa.or_(C.state != S.AWAITING_SUPERVISOR, not_surveyor),
+        sa.or_(C.state != S.AWAITING_MANAGER, not_approver),
+    )
+    above = actor.regions(Role.MANAGER, Role.HEAD)
+    add(Why.BREACH, above, broken, C.state.in_(ON_THE_CLOCK), may_decide)
+    return reasons
+
+
+def _referral_reasons(actor: Actor) -> list[tuple[Why, Any]]:
+    owners = [g for g in actor.grants if g.role in (Role.AGENCY, Role.PROGRAM_MANAGER)]
+    reasons: list[tuple[Why, Any]] = []
+    asked = T.state == R.INFO_REQUESTED
+    if owners:
+        with_owner = T.state.in_([R.SENT, R.RECEIVED])
+        reasons.append((Why.POOL, sa.and_(owned_by(owners), with_owner)))
+    if offices := actor.regions(*SECRETARIAT):
+        reasons.append((Why.POOL, sa.and_(within(T, offices), asked)))
+    if actor.regions(Role.FACILITATOR):
+        reasons.append((Why.ASSIGNED, sa.and_(C.assigned_to == actor.id, asked)))
+    return reasons
+
+
+def _why(reasons: Sequence[tuple[Why, Any]]) -> Any:
+    order = list(Why)
+    ranked = sorted(reasons, key=lambda reason: order.index(reason[0]))
+    return sa.case(*((condition, str(why)) for why, condition in ranked), else_=str(Why.POOL))
+
+
+def _waiting(actor: Actor) -> Any:
+    """Everything that waits for the actor, as one table."""
+    complaints, referrals = _complaint_reasons(actor), _referral_reasons(actor)
+    none: list[Any] = [sa.false()]
+    first = sa.select(
+        sa.literal(str(SubjectKind.COMPLAINT)).label("kind"),
+        C.id,
+        C.id.label("complaint_id"),
+        C.ticket,
+        sa.cast(C.state, sa.Text).label("state"),
+        _why(complaints).label("why") if complaints else sa.literal("").label("why"),
+        C.stage_entered_at.label("since"),
+        C.due_at,
+        sa.cast(C.priority, sa.Text).label("priority"),
+        C.village_code,
+        C.program_code,
+    ).where(sa.or_(*(none + [condition for _, condition in complaints])))
+    second = (
+        sa.select(
+            sa.literal(str(SubjectKind.REFERRAL)),
+            T.id,
+            T.complaint_id,
+            C.ticket,
+            sa.cast(T.state, sa.Text),
+            _why(referrals) if referrals else sa.literal(""),
+            T.stage_entered_at,
+            T.due_at,
+            sa.cast(C.priority, sa.Text),
+            T.village_code,
+            T.program_code,
+        )
+        .join(Complaint, col(Complaint.id) == T.complaint_id)
+        .where(sa.or_(*(none + [condition for _, condition in referrals])))
+    )
+    return sa.union_all(first, second).subquery("waiting")
+
+
+class Inbox:
+    """The only place that writes SQL about what waits for whom."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def page(
+        self, actor: Actor, after: tuple[datetime, UUID] | None, limit: int
+    ) -> list[InboxItem]:
+        """Soonest due first; what has no date of its own stands last."""
+        waiting = _waiting(actor)
+        key = sa.func.coalesce(waiting.c.due_at, FAR)
+        statement = sa.select(waiting).order_by(key, waiting.c.id).limit(limit)
+        if after is not None:
+            mark = sa.tuple_(sa.literal(after[0], sa.DateTime(timezone=True)), sa.literal(after[1]))
+            statement = statement.where(sa.tuple_(key, waiting.c.id) > mark)
+        rows = (await self.session.execute(statement)).mappings()
+        return [
+            InboxItem(**{**row, "kind": SubjectKind(row["kind"]), "why": Why(row["why"])})
+            for row in rows
+        ]
+
+    async def counts(self, actor: Actor, at: datetime) -> list[Any]:
+        """(kind, state, why, how many, how many of them overdue), equal to the list."""
+        waiting = _waiting(actor)
+        overdue = sa.func.count().filter(waiting.c.due_at <= at)
+        statement = (
+            sa.select(
+                waiting.c.kind, waiting.c.state, waiting.c.why,
+                sa.func.count().label("count"), overdue.label("overdue"),
+            )
+            .group_by(waiting.c.kind, waiting.c.state, waiting.c.why)
+            .order_by(waiting.c.kind, waiting.c.state, waiting.c.why)
+        )  # fmt: skip
+        return list((await self.session.execute(statement)).all())

@@ -1,0 +1,291 @@
+"""Referrals: one need of one beneficiary, put to one programme."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col
+
+from app.domain.actors import Actor, Grant, Role, Scope
+from app.domain.base import CODE, InRegion, Record, enum_type, within
+from app.domain.complaints import Complaint, visible_to
+from app.domain.errors import NotFound
+from app.domain.identifiers import Keys
+from app.domain.sweep_runs import not_parked
+from app.domain.vocabulary import Purpose
+
+
+class ReferralState(StrEnum):
+    DRAFT = "draft"
+    APPROVED = "approved"
+    SENT = "sent"
+    RECEIVED = "received"
+    INFO_REQUESTED = "info_requested"
+    GRANTED = "granted"
+    BENEFIT_CONFIRMED = "benefit_confirmed"
+    DECLINED = "declined"
+    WAITLISTED = "waitlisted"
+    CANCELLED = "cancelled"
+
+
+R = ReferralState
+OPEN = (R.APPROVED, R.SENT, R.RECEIVED, R.INFO_REQUESTED, R.WAITLISTED)
+WITH_OWNER = (R.SENT, R.RECEIVED, R.INFO_REQUESTED, R.WAITLISTED)
+ANSWERED = (R.GRANTED, R.BENEFIT_CONFIRMED, R.DECLINED, R.WAITLISTED, R.CANCELLED)
+
+
+class Origin(StrEnum):
+    """Where a draft came from: decides what a new survey may replace."""
+
+    SURVEY = "survey"
+    DESK = "desk"
+    WAIVER = "waiver"
+
+
+def _in(states: Sequence[ReferralState]) -> str:
+    return f"state in ({', '.join(repr(str(state)) for state in states)})"
+
+
+class Referral(InRegion, Record, table=True):
+    """A referral. `complaint_id` is the complaint it came from; others may hold it by a link."""
+
+    __tablename__ = "referrals"
+    __table_args__ = (
+        # At most one open referral per (beneficiary, programme, purpose).
+        sa.Index(
+            "uq_referrals_open", "beneficiary_key", "program_code", "purpose", unique=True,
+            postgresql_where=sa.text(_in(OPEN)),
+        ),
+        sa.Index("ix_referrals_program_code", "program_code", "regency_code", "state", "id"),
+        sa.Index("ix_referrals_next_step_at", "next_step_at", "id"),
+    )  # fmt: skip
+
+    version: int = 1
+    complaint_id: UUID = Field(foreign_key="complaints.id", index=True)
+    program_code: str = Field(sa_type=CODE, foreign_key="programs.code")
+    purpose: Purpose = Field(sa_type=enum_type(Purpose))
+    beneficiary_key: str = Field(sa_type=CODE, max_length=300)
+    beneficiary_name: str | None = Field(default=None, max_length=120)
+    beneficiary_national_id: bytes | None = None
+    member_id: UUID | None = Field(default=None, foreign_key="members.id")
+    household_id: UUID | None = Field(default=None, foreign_key="households.id", index=True)
+    origin: Origin = Field(sa_type=enum_type(Origin))
+    drafted_by: UUID
+    state: ReferralState = Field(default=R.DRAFT, sa_type=enum_type(ReferralState))
+    reason: str | None = Field(default=None, max_length=200)
+    created_at: datetime
+    sent_at: datetime | None = None
+    received_at: datetime | None = None
+    answered_at: datetime | None = None
+    informed_at: datetime | None = None
+    stage: int = 1
+    stage_entered_at: datetime
+    # Time that the owner spent waiting for an answer of ours does not count against it.
+    paused_for: timedelta = Field(default=timedelta(0), sa_type=sa.Interval)
+    due_at: datetime | None = None
+    next_step_at: datetime | None = None
+
+
+class ComplaintReferral(SQLModel, table=True):
+    """That a complaint holds a referral as an item: its own, or a link to an open one."""
+
+    __tablename__ = "complaint_referrals"
+    __table_args__ = (
+        sa.PrimaryKeyConstraint("complaint_id", "referral_id"),
+        sa.Index("ix_complaint_referrals_referral_id", "referral_id"),
+    )
+
+    complaint_id: UUID = Field(foreign_key="complaints.id")
+    referral_id: UUID = Field(foreign_key="referrals.id")
+    linked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReferralFilter:
+    state: ReferralState | None = None
+    program_code: str | None = None
+    region: str | None = None
+    complaint_id: UUID | None = None
+    household_id: UUID | None = None
+
+
+T: Any = Referral
+L: Any = ComplaintReferral
+
+
+class Referrals:
+    """The only place that writes SQL about referrals and their links."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    def add(self, referral: Referral) -> None:
+        """A new referral, held by the complaint it came from."""
+        self.session.add(referral)
+        self.link(referral.complaint_id, referral.id, linked=False)
+
+    def link(self, complaint_id: UUID, referral_id: UUID, linked: bool = True) -> None:
+        self.session.add(
+            ComplaintReferral(complaint_id=complaint_id, referral_id=referral_id, linked=linked)
+        )
+
+    async def unlink(self, complaint_id: UUID, referral_id: UUID) -> None:
+        await self.session.execute(
+            sa.delete(ComplaintReferral).where(
+                L.complaint_id == complaint_id, L.referral_id == referral_id
+            )
+        )
+
+    async def remove(self, referral: Referral) -> None:
+        """Take a draft back that was never shown to anyone."""
+        await self.session.execute(sa.delete(ComplaintReferral).where(L.referral_id == referral.id))
+        await self.session.delete(referral)
+
+    def national_id(self, referral: Referral) -> str | None:
+        sealed = referral.beneficiary_national_id
+        if sealed is None:
+            return None
+        return Keys.of(self.session).open(
+            sealed, "referrals", "beneficiary_national_id", referral.id
+        )
+
+    async def get(self, id: UUID, actor: Actor, at: datetime) -> Referral:
+        """Raises NotFound for what does not exist or is out of the actor's sight."""
+        statement = sa.select(Referral).where(T.id == id, seen_by(actor, at))
+        referral = (await self.session.scalars(statement)).one_or_none()
+        if referral is None:
+            raise NotFound
+        return referral
+
+    async def lock(self, id: UUID) -> Referral:
+        """The row as it is now, held until commit. Its complaints are locked before it."""
+        statement = (
+            sa.select(Referral)
+            .where(T.id == id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        return (await self.session.scalars(statement)).one()
+
+    async def holders(self, id: UUID) -> list[UUID]:
+        """The complaints that hold a referral as an item."""
+        return list(
+            await self.session.scalars(
+                sa.select(L.complaint_id).where(L.referral_id == id).order_by(L.complaint_id)
+            )
+        )
+
+    async def holders_of(self, ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+        """The complaints that hold each of some referrals."""
+        found: dict[UUID, list[UUID]] = {id: [] for id in ids}
+        statement = sa.select(L.referral_id, L.complaint_id).where(L.referral_id.in_(ids))
+        for referral_id, complaint_id in await self.session.execute(
+            statement.order_by(L.complaint_id)
+        ):
+            found[referral_id].append(complaint_id)
+        return found
+
+    async def items_of(
+        self, complaint_ids: Sequence[UUID], lock: bool = False
+    ) -> dict[UUID, list[Referral]]:
+        """What each complaint holds, own and linked, oldest first."""
+        statement = (
+            sa.select(L.complaint_id, Referral)
+            .join(Referral, T.id == L.referral_id)
+            .where(L.complaint_id.in_(complaint_ids))
+            .order_by(T.id)
+        )
+        if lock:
+            statement = statement.with_for_update(of=Referral).execution_options(
+                populate_existing=True
+            )
+        found: dict[UUID, list[Referral]] = {id: [] for id in complaint_ids}
+        for complaint_id, referral in await self.session.execute(statement):
+            found[complaint_id].append(referral)
+        return found
+
+    async def lock_need(self, beneficiary_key: str, program_code: str, purpose: str) -> None:
+        """Hold a need until commit: two complaints cannot open the same one at once."""
+        need = f"need:{beneficiary_key}:{program_code}:{purpose}"
+        await self.session.execute(
+            sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(need, 0)))
+        )
+
+    async def open_for(
+        self, beneficiary_key: str, program_code: str, purpose: Purpose
+    ) -> Referral | None:
+        """The open referral for a need, if there is one."""
+        statement = sa.select(Referral).where(
+            T.beneficiary_key == beneficiary_key,
+            T.program_code == program_code,
+            T.purpose == purpose,
+            T.state.in_(OPEN),
+        )
+        return (await self.session.scalars(statement)).one_or_none()
+
+    async def page(
+        self,
+        actor: Actor,
+        wanted: ReferralFilter,
+        after: UUID | None,
+        limit: int,
+        at: datetime,
+    ) -> list[Referral]:
+        """Newest first."""
+        statement = sa.select(Referral).where(seen_by(actor, at)).order_by(T.id.desc()).limit(limit)
+        for name in ("state", "program_code", "household_id"):
+            if (value := getattr(wanted, name)) is not None:
+                statement = statement.where(getattr(T, name) == value)
+        if wanted.region is not None:
+            statement = statement.where(within(T, (wanted.region,)))
+        if wanted.complaint_id is not None:
+            held = sa.select(L.referral_id).where(L.complaint_id == wanted.complaint_id)
+            statement = statement.where(T.id.in_(held))
+        if after is not None:
+            statement = statement.where(T.id < after)
+        return list(await self.session.scalars(statement))
+
+    async def claim(self, sweep: str, at: datetime, limit: int) -> list[Referral]:
+        """Referrals whose next step is due and that no other sweeper holds, oldest first."""
+        statement = (
+            sa.select(Referral)
+            .where(T.next_step_at <= at, T.state.in_(WITH_OWNER), not_parked(sweep, T.id, at))
+            .order_by(T.next_step_at, T.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
+
+def owned_by(grants: Sequence[Grant]) -> Any:
+    """Referrals of the programmes and regions of some grants."""
+    return sa.or_(
+        sa.false(),
+        *(
+            sa.and_(T.program_code.in_(grant.program_codes), within(T, grant.region_codes))
+            for grant in grants
+        ),
+    )
+
+
+def seen_by(actor: Actor, at: datetime) -> Any:
+    """Whoever sees a complaint that holds it; its programme manager; its agency once it is sent."""
+    managed = owned_by([grant for grant in actor.grants if grant.role is Role.PROGRAM_MANAGER])
+    agencies = [grant for grant in actor.grants if grant.role is Role.AGENCY]
+    if Scope.REFERRALS_READ in actor.scopes:
+        agencies.append(Grant(Role.AGENCY, actor.region_codes, actor.program_codes))
+    through_complaint = (
+        sa.select(L.referral_id)
+        .join(Complaint, col(Complaint.id) == L.complaint_id)
+        .where(visible_to(actor, at))
+    )
+    return sa.or_(
+        T.id.in_(through_complaint),
+        managed,
+        sa.and_(T.sent_at.is_not(None), owned_by(agencies)),
+    )

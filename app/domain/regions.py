@@ -1,0 +1,114 @@
+"""Regions: the Kemendagri codes, their other names and their former codes."""
+
+import csv
+from enum import StrEnum
+from importlib.resources import files
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col
+
+from app.domain.base import CODE, enum_type
+
+
+class RegionLevel(StrEnum):
+    PROVINCE = "province"
+    REGENCY = "regency"
+    DISTRICT = "district"
+    VILLAGE = "village"
+
+
+LEVELS = tuple(RegionLevel)
+# Spellings that forms and old files use.
+ALIASES = {
+    "35.76.01": ["Prajurit Kulon"],
+    "35.76.01.1006": ["Prajurit Kulon"],
+    "35.76.02.1001": ["Gunung Gedangan"],
+}
+
+
+class Region(SQLModel, table=True):
+    """A region of Kepmendagri 300.2.2-2430/2025."""
+
+    __tablename__ = "regions"
+
+    code: str = Field(primary_key=True, sa_type=CODE, max_length=13)
+    name: str = Field(max_length=100)
+    level: RegionLevel = Field(sa_type=enum_type(RegionLevel))
+    parent_code: str | None = Field(
+        default=None, sa_type=CODE, foreign_key="regions.code", index=True
+    )
+    aliases: list[str] = Field(default_factory=list, sa_type=ARRAY(sa.Text))
+    former_codes: list[str] = Field(default_factory=list, sa_type=ARRAY(sa.Text))
+
+
+class Regions:
+    """The only place that writes SQL about regions."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def get(self, code: str) -> Region | None:
+        return await self.session.get(Region, code)
+
+    async def village(self, code: str) -> Region | None:
+        """The village of a code, present or former; None where there is no such village."""
+        statement = sa.select(Region).where(
+            col(Region.level) == RegionLevel.VILLAGE,
+            sa.or_(col(Region.code) == code, sa.literal(code) == sa.any_(col(Region.former_codes))),
+        )
+        return (await self.session.scalars(statement)).one_or_none()
+
+    async def list(self, parent: str | None, limit: int, after: str | None) -> list[Region]:
+        """Those directly under `parent`, or all; by code."""
+        statement = sa.select(Region).order_by(col(Region.code)).limit(limit)
+        if parent is not None:
+            statement = statement.where(col(Region.parent_code) == parent)
+        if after is not None:
+            statement = statement.where(col(Region.code) > after)
+        return list(await self.session.scalars(statement))
+
+    async def unknown(self, codes: set[str]) -> set[str]:
+        """Which of the codes are no regions."""
+        known = await self.session.scalars(
+            sa.select(col(Region.code)).where(col(Region.code).in_(codes))
+        )
+        return codes - set(known)
+
+    async def seed(self) -> int:
+        """Write the shipped regions; the same again changes nothing. Returns how many there are."""
+        rows = region_rows()
+        statement = insert(Region).values(rows)
+        await self.session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["code"],
+                set_={
+                    name: statement.excluded[name]
+                    for name in ("name", "level", "parent_code", "aliases", "former_codes")
+                },
+            )
+        )
+        return len(rows)
+
+
+def region_rows() -> list[dict[str, Any]]:
+    """The regions that ship with slrt, parents first."""
+    data = files("app.domain") / "data"
+    former: dict[str, list[str]] = {}
+    for row in csv.DictReader((data / "region_history.csv").read_text("utf-8").splitlines()):
+        former.setdefault(row["new_code_kepmendagri_2025"], []).append(
+            row["old_code_permendagri_56_2015"]
+        )
+    return [
+        {
+            "code": row["code"],
+            "name": row["name"],
+            "level": LEVELS[row["code"].count(".")],
+            "parent_code": row["parent_code"] or None,
+            "aliases": ALIASES.get(row["code"], []),
+            "former_codes": former.get(row["code"], []),
+        }
+        for row in csv.DictReader((data / "regions.csv").read_text("utf-8").splitlines())
+    ]

@@ -1,0 +1,30 @@
+"""All tables in one place: importing this module fills the metadata that migrations follow."""
+
+from sqlmodel import SQLModel
+
+from app.domain import (
+    complaints,
+    deployment,
+    events,
+    households,
+    idempotency_keys,
+    notifications,
+    principals,
+    programs,
+    referrals,
+    regions,
+    routes,
+    surveys,
+    sweep_runs,
+)
+
+TABLES = (
+    complaints, deployment, events, households, idempotency_keys, notifications, principals,
+    programs, referrals, regions, routes, surveys, sweep_runs,
+)  # fmt: skip
+metadata = SQLModel.metadata
+
+# Rows of one unit of work are written in any order; the commit sees them all.
+for table in metadata.tables.values():
+    for constraint in table.foreign_key_constraints:
+        constraint.deferrable, constraint.initially = True, "DEFERRED"

@@ -1,0 +1,126 @@
+"""The server's secrets on disk: one file, made once, readable by its owner alone."""
+
+import base64
+import json
+import os
+import secrets
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from app.domain.identifiers import Keys
+
+KEY_BYTES = 32
+
+
+class KeysError(Exception):
+    """The keys cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """An ES256 key pair for tokens, by its id."""
+
+    kid: str
+    private_pem: str
+    public_pem: str
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """All secrets of a deployment."""
+
+    data: Keys
+    signing: SigningKey
+
+
+def create(path: Path) -> None:
+    """Write a new key file; an existing one is never overwritten."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "version": 1,
+        "sealing": {"current": "k1", "keys": {"k1": _new()}},
+        "index": _new(),
+        "pin": _new(),
+        "cursor": _new(),
+        "signing": {"kid": secrets.token_hex(4), "pem": _new_pem()},
+    }
+    # Linked into place whole: a second process starting at once finds all of it or nothing.
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(content, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    finally:
+        draft.unlink()
+
+
+def throwaway() -> KeyRing:
+    """Keys for a process that needs some and keeps nothing, such as writing the contract."""
+    with tempfile.TemporaryDirectory() as folder:
+        return load(Path(folder) / "keys.json", make=True)
+
+
+def load(path: Path, make: bool = False) -> KeyRing:
+    """Read the key file. `make` writes one where there is none.
+
+    Raises KeysError where it is missing or damaged.
+    """
+    if make and not path.exists():
+        # Another process may be first.
+        with suppress(FileExistsError):
+            create(path)
+    try:
+        content = json.loads(path.read_text())
+        signing = content["signing"]
+        private = serialization.load_pem_private_key(signing["pem"].encode(), None)
+        public = private.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        sealing = content["sealing"]
+        return KeyRing(
+            data=Keys(
+                sealing={id: _read(key) for id, key in sealing["keys"].items()},
+                current=sealing["current"],
+                index=_read(content["index"]),
+                pin=_read(content["pin"]),
+                cursor=_read(content["cursor"]),
+            ),
+            signing=SigningKey(signing["kid"], signing["pem"], public.decode()),
+        )
+    except FileNotFoundError:
+        raise KeysError(
+            f"There is no key file at {path}. Make one with `slrt keys create`, and keep a copy:"
+            " without it the national ids in the database cannot be read."
+        ) from None
+    except PermissionError:
+        raise KeysError(f"The key file {path} cannot be read by this user.") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise KeysError(f"The key file {path} is damaged ({type(error).__name__}).") from error
+
+
+def _new() -> str:
+    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+
+
+def _read(text: str) -> bytes:
+    key = base64.b64decode(text, validate=True)
+    if len(key) != KEY_BYTES:
+        raise ValueError("a key must have 32 bytes")
+    return key
+
+
+def _new_pem() -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
