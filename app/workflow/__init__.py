@@ -1,0 +1,1 @@
+"""Verbs: what may happen, and making it happen."""

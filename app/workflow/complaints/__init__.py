@@ -1,0 +1,1 @@
+"""What may happen to a complaint, and making it happen."""

@@ -1,0 +1,111 @@
+"""A complaint with what its table asks about: route, items, survey and the people of the city."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.complaints import Complaint, ComplaintState
+from app.domain.principals import Principals
+from app.domain.referrals import OPEN, Referral, Referrals, ReferralState
+from app.domain.routes import Route, Routes
+from app.domain.surveys import Surveys
+from app.domain.vocabulary import Priority, Visit
+from app.workflow.parties import Parts, Staff
+
+LIVE = (ReferralState.DRAFT, *OPEN)
+
+
+@dataclass(slots=True)
+class Case:
+    """What guards and parties read. Built for many complaints at once; changed by none."""
+
+    complaint: Complaint
+    at: datetime
+    route: Route = field(default_factory=Route)
+    staff: Staff = field(default_factory=Staff)
+    items: Sequence[Referral] = ()
+    surveyed: bool = False
+    contacts: int = 0
+
+    @property
+    def state(self) -> ComplaintState:
+        return self.complaint.state
+
+    @property
+    def village_code(self) -> str:
+        return self.complaint.village_code
+
+    @property
+    def assigned_to(self) -> UUID | None:
+        return self.complaint.assigned_to
+
+    @property
+    def stage_level(self) -> int:
+        return self.complaint.escalation_level
+
+    @property
+    def breached(self) -> bool:
+        return self.complaint.level == 3
+
+    @property
+    def emergency(self) -> bool:
+        return self.complaint.priority is Priority.EMERGENCY
+
+    @property
+    def visit_needed(self) -> bool:
+        """An emergency needs no visit before it goes on; it may follow."""
+        return self.route.visit is Visit.REQUIRED and not self.emergency
+
+    @property
+    def live_items(self) -> list[Referral]:
+        """Items that can still go on: drafts, and open ones that are linked."""
+        return [item for item in self.items if item.state in LIVE]
+
+    @property
+    def parts(self) -> Parts:
+        one = self.complaint
+        return Parts(
+            _ids(one.surveyed_by, one.survey_typed_by, one.submitted_by),
+            _ids(one.approved_by),
+            _ids(*one.rejected_by),
+        )
+
+
+def _ids(*ids: UUID | None) -> frozenset[UUID]:
+    return frozenset(id for id in ids if id is not None)
+
+
+async def staff_of(session: AsyncSession, regency_code: str) -> Staff:
+    """The people of a city, read once per session."""
+    known: dict[str, Staff] = session.info.setdefault("staff", {})
+    if regency_code not in known:
+        known[regency_code] = Staff(tuple(await Principals(session).staff(regency_code)))
+    return known[regency_code]
+
+
+async def cases(session: AsyncSession, complaints: Sequence[Complaint], at: datetime) -> list[Case]:
+    """The cases of some complaints, in a fixed number of queries."""
+    ids = [complaint.id for complaint in complaints]
+    if not ids:
+        return []
+    routes = await Routes(session).all()
+    items = await Referrals(session).items_of(ids)
+    surveyed = await Surveys(session).submitted(ids)
+    return [
+        Case(
+            complaint,
+            at,
+            routes.get((complaint.kind, complaint.category), Route()),
+            await staff_of(session, complaint.regency_code),
+            items[complaint.id],
+            complaint.id in surveyed,
+        )
+        for complaint in complaints
+    ]
+
+
+async def case_of(session: AsyncSession, complaint: Complaint, at: datetime) -> Case:
+    return (await cases(session, [complaint], at))[0]

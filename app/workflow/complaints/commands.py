@@ -1,0 +1,166 @@
+"""What a person asks for: an action with its note, reason and data."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.domain.base import line
+from app.domain.errors import Fault
+from app.domain.vocabulary import (
+    ContactResult,
+    DeliveryMethod,
+    DeliveryResult,
+    Document,
+    Priority,
+    VisitResult,
+    WaiverReason,
+)
+
+
+class ComplaintAction(StrEnum):
+    SUBMIT = "submit"
+    RESOLVE_NOW = "resolve_now"
+    REQUEST_DOCUMENTS = "request_documents"
+    COMPLETE_DOCUMENTS = "complete_documents"
+    RECORD_CONTACT = "record_contact"
+    ARCHIVE = "archive"
+    FORWARD_TO_SECRETARIAT = "forward_to_secretariat"
+    ASSIGN = "assign"
+    SUBMIT_WITHOUT_VISIT = "submit_without_visit"
+    REASSIGN = "reassign"
+    HAND_BACK = "hand_back"
+    RECORD_VISIT_ATTEMPT = "record_visit_attempt"
+    SUBMIT_SURVEY = "submit_survey"
+    RETURN_FOR_CORRECTION = "return_for_correction"
+    APPROVE = "approve"
+    RETURN_TO_SUPERVISOR = "return_to_supervisor"
+    FORWARD = "forward"
+    ANSWER = "answer"
+    REJECT = "reject"
+    SETTLE = "settle"
+    CLOSE_UNANSWERED = "close_unanswered"
+    DELIVER_ANSWER = "deliver_answer"
+    WITHDRAW = "withdraw"
+    REOPEN = "reopen"
+    SET_PRIORITY = "set_priority"
+
+
+A = ComplaintAction
+
+
+class ActionData(BaseModel):
+    """Base of what an action takes; what is not named is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Waiver(ActionData):
+    """A document that could not be shown, and what was seen instead."""
+
+    document: Document
+    why: WaiverReason
+    seen_instead: line(200)  # type: ignore[valid-type]
+
+
+Documents = Annotated[list[Document], Field(max_length=20)]
+
+
+class MissingDocuments(ActionData):
+    missing: Annotated[list[Document], Field(min_length=1, max_length=20)]
+
+
+class CompletedDocuments(ActionData):
+    documents_seen: Documents
+    documents_waived: Annotated[list[Waiver], Field(max_length=20)] = []
+
+
+class ContactMade(ActionData):
+    how: DeliveryMethod
+    to: line(120)  # type: ignore[valid-type]
+    result: ContactResult
+
+
+class HouseholdChoice(ActionData):
+    """Which of the similar households it is; null says none of them."""
+
+    household_id: UUID | None = None
+
+
+class Facilitator(ActionData):
+    facilitator_id: UUID
+
+
+class VisitAttempt(ActionData):
+    result: VisitResult
+
+
+class OnBehalfOf(ActionData):
+    """The facilitator whose paper survey the secretariat types."""
+
+    on_behalf_of: UUID | None = None
+
+
+class FieldsToCorrect(ActionData):
+    fields: Annotated[
+        list[Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$", max_length=100)]],
+        Field(max_length=50),
+    ] = []
+
+
+class Refusal(ActionData):
+    """An item that the supervisor does not let through, and why."""
+
+    referral_id: UUID
+    reason: line(200)  # type: ignore[valid-type]
+
+
+class Refusals(ActionData):
+    refuse: Annotated[list[Refusal], Field(max_length=100)] = []
+
+
+class AnswerDelivered(ActionData):
+    how: DeliveryMethod
+    to: line(120)  # type: ignore[valid-type]
+    result: DeliveryResult = DeliveryResult.TOLD
+    satisfaction: Annotated[int, Field(ge=1, le=5)] | None = None
+
+
+class NewPriority(ActionData):
+    priority: Priority
+
+
+class NoData(ActionData):
+    pass
+
+
+DATA: dict[ComplaintAction, type[ActionData]] = {
+    A.REQUEST_DOCUMENTS: MissingDocuments,
+    A.COMPLETE_DOCUMENTS: CompletedDocuments,
+    A.RECORD_CONTACT: ContactMade,
+    A.FORWARD_TO_SECRETARIAT: HouseholdChoice,
+    A.ASSIGN: Facilitator,
+    A.REASSIGN: Facilitator,
+    A.RECORD_VISIT_ATTEMPT: VisitAttempt,
+    A.SUBMIT_SURVEY: OnBehalfOf,
+    A.RETURN_FOR_CORRECTION: FieldsToCorrect,
+    A.APPROVE: Refusals,
+    A.DELIVER_ANSWER: AnswerDelivered,
+    A.SET_PRIORITY: NewPriority,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One action asked for. `faults` are required data that were left out."""
+
+    action: Any
+    note: str | None = None
+    reason: str | None = None
+    data: Any = None
+    faults: tuple[Fault, ...] = ()
+    happened_at: datetime | None = None
+    paper: bool = False

@@ -1,0 +1,191 @@
+"""Surveys of a complaint: saved as a draft, submitted whole, kept when they come too late."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.actors import SECRETARIAT, Actor, Role
+from app.domain.base import Instant, text
+from app.domain.complaints import Complaint, Complaints, ComplaintState
+from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
+from app.domain.survey_forms import FORMS, AnswerProblem
+from app.domain.surveys import Survey, SurveyContent, Surveys
+from app.domain.vocabulary import Sector
+from app.workflow import needs
+from app.workflow.complaints.commands import ComplaintAction
+from app.workflow.complaints.table import MACHINE
+from app.workflow.history import log
+from app.workflow.needs import ProgramNeed
+
+SAVED, ADDITIONAL = "survey.saved", "survey.kept_as_additional"
+WRITABLE_IN = (ComplaintState.ASSIGNED, ComplaintState.RETURNED)
+
+
+class Location(BaseModel):
+    """Where the visit was made, WGS 84 in degrees."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    latitude: Annotated[float, Field(ge=-90, le=90)]
+    longitude: Annotated[float, Field(ge=-180, le=180)]
+
+
+class OtherNeed(BaseModel):
+    """A need that no programme is named for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: text(500)  # type: ignore[valid-type]
+    sector: Sector | None = None
+
+
+class SurveyDraft(BaseModel):
+    """A survey as it is saved; the answers are checked against the form of `form_version`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    form_version: Annotated[str, Field(max_length=20, pattern=r"^[0-9a-z.-]+$")]
+    visited_at: Instant | None = None
+    location: Location | None = None
+    answers: dict[str, Any] = Field(default_factory=dict, max_length=200)
+    program_needs: Annotated[list[ProgramNeed], Field(max_length=50)] = []
+    other_needs: Annotated[list[OtherNeed], Field(max_length=20)] = []
+    no_needs: bool = False
+    registry_changes: Annotated[list[Literal["never"]], Field(max_length=0)] = []
+
+
+async def of(session: AsyncSession, actor: Actor, complaint: Complaint) -> Survey | None:
+    """The survey an actor works on: the complaint's, or a former facilitator's own."""
+    if await is_former(session, actor, complaint):
+        return await Surveys(session).of(complaint.id, additional_of=actor.id)
+    return await Surveys(session).of(complaint.id)
+
+
+async def is_former(session: AsyncSession, actor: Actor, complaint: Complaint) -> bool:
+    """Whether the actor was to visit, and somebody else is now."""
+    if complaint.assigned_to == actor.id or not actor.regions(Role.FACILITATOR):
+        return False
+    return await Complaints(session).was_assigned(complaint.id, actor.id)
+
+
+async def may_write(session: AsyncSession, actor: Actor, complaint: Complaint) -> bool:
+    """Whether PUT is theirs now: the assigned facilitator, the secretariat (for paper), a former
+    facilitator into a survey of their own."""
+    if await is_former(session, actor, complaint):
+        return True
+    here = actor.holds(complaint.village_code, *SECRETARIAT)
+    return complaint.state in WRITABLE_IN and (complaint.assigned_to == actor.id or here)
+
+
+def check_writer(actor: Actor, complaint: Complaint) -> None:
+    """Raises Forbidden for those whose roles never write a survey."""
+    city = ".".join(complaint.village_code.split(".")[:2])
+    if not actor.holds_near(city, Role.FACILITATOR, *SECRETARIAT):
+        raise Forbidden("role_not_allowed")
+
+
+async def save(
+    session: AsyncSession,
+    actor: Actor,
+    complaint: Complaint,
+    draft: SurveyDraft,
+    version: int,
+    at: datetime,
+) -> Survey:
+    """Save a draft over the version that the writer has read. The complaint is locked."""
+    former = await is_former(session, actor, complaint)
+    surveys = Surveys(session)
+    survey = await surveys.of(complaint.id, actor.id if former else None, lock=True)
+    if version != (survey.version if survey else 0):
+        raise PreconditionFailed("stale_version")
+    if not await may_write(session, actor, complaint):
+        raise Conflict("action_not_allowed")
+    await _check(session, complaint, draft)
+    content = SurveyContent(
+        **draft.model_dump(mode="json", exclude={"registry_changes"}, exclude_none=False)
+    )
+    if survey is None:
+        author = complaint.assigned_to if not former and complaint.assigned_to else actor.id
+        survey = Survey(
+            complaint_id=complaint.id, author_id=author, additional=former, version=0,
+            content=b"", saved_at=at, typed_by=actor.id,
+            province_code=complaint.province_code, regency_code=complaint.regency_code,
+            district_code=complaint.district_code, village_code=complaint.village_code,
+        )  # fmt: skip
+        surveys.add(survey)
+    surveys.seal(survey, content)
+    survey.version += 1
+    survey.saved_at, survey.typed_by, survey.submitted_at = at, actor.id, None
+    log(
+        session, SAVED, complaint, actor, at,
+        survey_version=survey.version, additional=former,
+    )  # fmt: skip
+    return survey
+
+
+async def submit(
+    session: AsyncSession, complaint: Complaint, surveyor: Any, typist: Actor, at: datetime
+) -> None:
+    """Submit the saved survey: complete, its needs said, its drafts made equal to it.
+
+    Raises Conflict `survey_incomplete` with a fault for everything that is missing.
+    """
+    surveys = Surveys(session)
+    survey = await surveys.of(complaint.id, lock=True)
+    content = surveys.content(survey) if survey else None
+    if faults := _incomplete(content):
+        raise Conflict("survey_incomplete", tuple(faults))
+    assert survey is not None
+    assert content is not None
+    survey.author_id, survey.submitted_at, survey.typed_by = surveyor, at, typist.id
+    wanted = [ProgramNeed.model_validate(need) for need in content.program_needs]
+    await needs.check(session, complaint, wanted, "/program_needs")
+    await needs.replace_survey_drafts(session, complaint, wanted, typist, at)
+
+
+async def submit_additional(
+    session: AsyncSession, actor: Actor, complaint: Complaint, version: int | None, at: datetime
+) -> None:
+    """Keep the survey of a facilitator who was replaced meanwhile; the case does not move."""
+    surveys = Surveys(session)
+    survey = await surveys.of(complaint.id, additional_of=actor.id, lock=True)
+    if version is not None and version != (survey.version if survey else 0):
+        raise PreconditionFailed("stale_version")
+    content = surveys.content(survey) if survey else None
+    if faults := _incomplete(content):
+        raise Conflict("survey_incomplete", tuple(faults))
+    assert survey is not None
+    survey.submitted_at = at
+    log(session, ADDITIONAL, complaint, actor, at, survey_version=survey.version)
+
+
+def submits_surveys(actor: Actor, complaint: Complaint) -> bool:
+    return MACHINE.ever(actor, complaint, ComplaintAction.SUBMIT_SURVEY)
+
+
+async def _check(session: AsyncSession, complaint: Complaint, draft: SurveyDraft) -> None:
+    form = FORMS.get(draft.form_version)
+    if form is None:
+        raise Invalid("unknown_form_version", (Fault("unknown_form_version", "/form_version"),))
+    if found := form.draft_problems(draft.answers):
+        raise Invalid("invalid_answers", tuple(_fault(problem) for problem in found))
+    if draft.no_needs and (draft.program_needs or draft.other_needs):
+        raise Invalid("needs_contradict", (Fault("needs_contradict", "/no_needs"),))
+    await needs.check(session, complaint, draft.program_needs, "/program_needs")
+
+
+def _incomplete(content: SurveyContent | None) -> list[Fault]:
+    if content is None:
+        return [Fault("survey_empty")]
+    faults = [_fault(problem) for problem in FORMS[content.form_version].problems(content.answers)]
+    if content.visited_at is None:
+        faults.append(Fault("missing", "/visited_at"))
+    if not content.says_needs:
+        faults.append(Fault("needs_not_said", "/program_needs"))
+    return faults
+
+
+def _fault(problem: AnswerProblem) -> Fault:
+    return Fault(problem.code, f"/answers{problem.pointer}", params=dict(problem.params))

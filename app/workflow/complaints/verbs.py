@@ -1,0 +1,172 @@
+"""The verbs of a complaint: file, change, act. Each locks, checks, changes and appends."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.actors import SECRETARIAT, SYSTEM, Actor, Role
+from app.domain.complaints import Complaint, Complaints, ComplaintState
+from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
+from app.domain.referrals import ANSWERED, Referral, Referrals, ReferralState
+from app.domain.surveys import Surveys
+from app.domain.vocabulary import Outcome
+from app.workflow.complaints import clock, surveys
+from app.workflow.complaints.case import case_of
+from app.workflow.complaints.commands import Command, ComplaintAction
+from app.workflow.complaints.effects import EFFECTS, Doing
+from app.workflow.complaints.table import EVENT_TYPES, MACHINE
+from app.workflow.history import log
+
+A, S, R = ComplaintAction, ComplaintState, ReferralState
+CLOCK_TOLERANCE = timedelta(minutes=10)
+YES = (R.GRANTED, R.BENEFIT_CONFIRMED)
+# Begun anew for somebody else, though the state stays.
+RESTARTS = (A.REASSIGN,)
+
+
+async def act(
+    session: AsyncSession,
+    actor: Actor,
+    id: UUID,
+    command: Command,
+    at: datetime,
+    version: int | None = None,
+) -> Complaint:
+    """Take one action. `version` is the one the caller has read: the survey's for submit_survey.
+
+    Raises what `Machine.check` raises, PreconditionFailed for another version, and what the
+    action's own data may be wrong about.
+    """
+    complaint = await Complaints(session).lock(id)
+    MACHINE.check_role(complaint, command.action, actor)
+    at = max(at, complaint.stage_entered_at)
+    if command.action is A.SUBMIT_SURVEY:
+        if await surveys.is_former(session, actor, complaint):
+            await surveys.submit_additional(session, actor, complaint, version, at)
+            return complaint
+        survey = await Surveys(session).of(complaint.id, lock=True)
+        present = survey.version if survey else 0
+    else:
+        present = complaint.version
+    if version is not None and version != present:
+        raise PreconditionFailed("stale_version")
+    await apply(session, actor, complaint, command, at)
+    return complaint
+
+
+async def apply(
+    session: AsyncSession, actor: Actor, complaint: Complaint, command: Command, at: datetime
+) -> None:
+    """Take an action on a locked complaint, by the table."""
+    case = await case_of(session, complaint, at)
+    if command.action is A.ARCHIVE:
+        case.contacts = await Complaints(session).contacts(complaint)
+    row = MACHINE.check(case, command.action, actor, command)
+    do = Doing(session, case, actor, command, at, at)
+    _set_happened_at(do)
+    source = complaint.state
+    target = await EFFECTS[command.action](do)
+    assert target in row.leads_to(source), f"{command.action} may not lead to {target}"
+    complaint.version += 1
+    if target is not source or command.action in RESTARTS:
+        clock.enter(complaint, target, at)
+    else:
+        clock.set_clocks(complaint)
+    log(
+        session, EVENT_TYPES[command.action], complaint, actor, at,
+        happened_at=command.happened_at, reason=command.reason, note=command.note,
+        **{"action": command.action, "from": source, "to": target} | do.data,
+    )  # fmt: skip
+    if target is S.FORWARDED:
+        await session.flush()
+        await settle(session, complaint, at)
+
+
+async def settle(session: AsyncSession, complaint: Complaint, at: datetime) -> bool:
+    """Answer a forwarded complaint once the last of its referrals is answered."""
+    if complaint.state is not S.FORWARDED:
+        return False
+    items = (await Referrals(session).items_of([complaint.id]))[complaint.id]
+    outcome = outcome_of(items)
+    if outcome is None:
+        return False
+    await apply(session, SYSTEM, complaint, Command(A.SETTLE, data=outcome), at)
+    return True
+
+
+def outcome_of(items: list[Referral]) -> Outcome | None:
+    """What the answers to a complaint's referrals come to; None while one is still awaited."""
+    if not all(item.state in ANSWERED for item in items):
+        return None
+    counted = [item.state for item in items if item.state is not R.CANCELLED]
+    if not counted:
+        return Outcome.CANCELLED
+    if all(state in YES for state in counted):
+        return Outcome.GRANTED
+    if any(state in YES for state in counted):
+        return Outcome.PARTLY_GRANTED
+    return Outcome.WAITLISTED if R.WAITLISTED in counted else Outcome.DECLINED
+
+
+def _set_happened_at(do: Doing) -> None:
+    """When it was done, as claimed where that can be: a tablet's clock may be wrong."""
+    claimed = do.command.happened_at
+    if do.command.paper:
+        do.data["paper"] = True
+    if claimed is None:
+        return
+    if claimed > do.at + CLOCK_TOLERANCE:
+        do.data["clock"] = "ahead"
+    elif claimed < do.complaint.stage_entered_at and claimed < do.complaint.recorded_at:
+        if _from_a_desk(do) and not do.command.paper:
+            raise Invalid(
+                "happened_before_previous_step",
+                (Fault("happened_before_previous_step", "/happened_at"),),
+            )
+        do.data["clock"] = "behind"
+        do.happened_at = claimed
+    else:
+        do.happened_at = min(claimed, do.at)
+
+
+def _from_a_desk(do: Doing) -> bool:
+    return do.actor.holds(do.complaint.village_code, Role.PUSKESOS_OFFICER, *SECRETARIAT)
+
+
+# Facts of the intake may be corrected until the case is given to a facilitator.
+INTAKE_IN = (S.RECEIVED, S.INCOMPLETE, S.AT_SECRETARIAT)
+UNTIL_CLOSED = frozenset(
+    {"documents_seen", "documents_waived", "reporter.phone", "reporter.address"}
+)
+CHANGED = "complaint.changed"
+
+
+async def change(
+    session: AsyncSession,
+    actor: Actor,
+    id: UUID,
+    fields: frozenset[str],
+    write: Any,
+    version: int,
+    at: datetime,
+) -> Complaint:
+    """Correct what was filed. `fields` are the names changed; `write(complaint)` changes them."""
+    complaint = await Complaints(session).lock(id)
+    if version != complaint.version:
+        raise PreconditionFailed("stale_version")
+    check_changer(actor, complaint)
+    if complaint.state is S.CLOSED or (complaint.state not in INTAKE_IN and fields - UNTIL_CLOSED):
+        raise Conflict("no_longer_changeable")
+    write(complaint)
+    complaint.version += 1
+    log(session, CHANGED, complaint, actor, at, fields=sorted(fields))
+    return complaint
+
+
+def check_changer(actor: Actor, complaint: Complaint) -> None:
+    """Raises Forbidden where the role never changes a complaint: desk and assigned facilitator."""
+    desk = actor.holds(complaint.village_code, Role.PUSKESOS_OFFICER, *SECRETARIAT)
+    if not desk and complaint.assigned_to != actor.id:
+        raise Forbidden("role_not_allowed")

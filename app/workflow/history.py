@@ -1,0 +1,48 @@
+"""Writing the log: one event for each step, in the transaction of the step."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.actors import Actor, Role
+from app.domain.events import Event, Events
+
+# Which of a person's roles is written when several fit: the one nearest to deciding goes last.
+IN_ORDER = (
+    Role.FACILITATOR, Role.PUSKESOS_OFFICER, Role.FRONT_OFFICE, Role.BACK_OFFICE, Role.SUPERVISOR,
+    Role.MANAGER, Role.HEAD, Role.PROGRAM_MANAGER, Role.AGENCY,
+)  # fmt: skip
+
+
+def log(
+    session: AsyncSession,
+    type: str,
+    subject: Any,
+    actor: Actor,
+    at: datetime,
+    *,
+    happened_at: datetime | None = None,
+    reason: str | None = None,
+    note: str | None = None,
+    **data: Any,
+) -> Event:
+    """Append what happened to `subject` (a row with id, version and region columns)."""
+    return Events(session).append(
+        Event(
+            type=type,
+            subject_id=subject.id,
+            subject_version=subject.version,
+            actor_id=actor.id,
+            actor_role=actor.role_for(subject.village_code, *IN_ORDER),
+            at=at,
+            happened_at=happened_at,
+            reason=reason,
+            data=data,
+            province_code=subject.province_code,
+            regency_code=subject.regency_code,
+            district_code=subject.district_code,
+            village_code=subject.village_code,
+        ),
+        note,
+    )

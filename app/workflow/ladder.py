@@ -1,0 +1,162 @@
+"""Walking the ladder: reminders, levels and broken promises, each taken once and told to people."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.actors import SECRETARIAT, SYSTEM, Role
+from app.domain.complaints import Complaint, Complaints, ComplaintState
+from app.domain.notifications import Notifications, Step, SubjectKind
+from app.domain.referrals import Referral, ReferralState
+from app.workflow import facilitators
+from app.workflow.complaints import clock
+from app.workflow.complaints.case import Case, case_of, staff_of
+from app.workflow.complaints.commands import Command, ComplaintAction, Facilitator
+from app.workflow.complaints.table import LADDER
+from app.workflow.complaints.verbs import apply
+from app.workflow.history import log
+from app.workflow.parties import DESK, HEAD, MANAGER, PUSKESOS, told
+from app.workflow.parties import SECRETARIAT as OFFICE
+from app.workflow.referrals import clock as referral_clock
+
+A, S, R = ComplaintAction, ComplaintState, ReferralState
+REMINDED, ESCALATED, BREACHED = "complaint.reminded", "complaint.escalated", "complaint.breached"
+OWNER_REMINDED = "referral.owner_asked"
+STEPS = (Step.REMINDER, Step.LEVEL_1, Step.LEVEL_2)
+INCOMPLETE_STEPS = (Step.DAY_7, Step.DAY_21, Step.DAY_30)
+
+
+async def take_step(session: AsyncSession, complaint: Complaint, at: datetime) -> None:
+    """The next step of a locked complaint's stage: told once, then the one after it is set."""
+    case = await case_of(session, complaint, at)
+    if complaint.state is S.INCOMPLETE:
+        await _incomplete(session, case, at)
+        return
+    number = complaint.steps_taken
+    step, due_at = STEPS[number], complaint.next_step_at or at
+    stage = str(complaint.stage)
+    if number > 0 and await _system_acts(session, case, step, at):
+        await Notifications(session).record(complaint.id, stage, step, at, due_at, 1)
+        return
+    people = _people(case, number)
+    if await Notifications(session).record(complaint.id, stage, step, at, due_at, len(people)):
+        Notifications(session).tell(people, SubjectKind.COMPLAINT, complaint, step, at)
+        log(
+            session, ESCALATED if number else REMINDED, complaint, SYSTEM, at,
+            level=number, told=len(people),
+        )  # fmt: skip
+    complaint.steps_taken = number + 1
+    complaint.escalation_level = number
+    complaint.next_step_at = clock.step_moment(complaint, number + 1)
+
+
+async def breach(session: AsyncSession, complaint: Complaint, at: datetime) -> None:
+    """The promise of a locked complaint is broken: once per deadline, told to manager and head."""
+    case = await case_of(session, complaint, at)
+    people = [*told(MANAGER, case), *told(HEAD, case)]
+    stage = f"deadline {complaint.deadline_at.isoformat()}"
+    complaint.breached_at = at
+    if await Notifications(session).record(
+        complaint.id, stage, Step.BREACH, at, complaint.deadline_at, len(people)
+    ):
+        Notifications(session).tell(people, SubjectKind.COMPLAINT, complaint, Step.BREACH, at)
+        log(session, BREACHED, complaint, SYSTEM, at, told=len(people))
+
+
+def holders(case: Case) -> list[UUID]:
+    """Who holds a complaint now: the people its stage waits for."""
+    party = LADDER[case.state].holder
+    if party is None:
+        return []
+    if case.state is S.RECEIVED:
+        return told(PUSKESOS, case) or told(OFFICE, case)
+    # Without a facilitator the office that took it holds the answer.
+    return told(party, case) or told(DESK, case)
+
+
+def _people(case: Case, number: int) -> list[UUID]:
+    ladder = LADDER[case.state]
+    rung = (None, ladder.level_1.party, ladder.level_2.party)[number]
+    people = told(rung, case) if rung else holders(case)
+    # A level without people is told to the next who can act, rather than to nobody.
+    return people or told(MANAGER, case) or told(HEAD, case)
+
+
+async def _system_acts(session: AsyncSession, case: Case, step: Step, at: datetime) -> bool:
+    """What the system does itself at a level: assign its proposal, or send somebody else."""
+    complaint = case.complaint
+    without: UUID | None
+    if step is Step.LEVEL_1 and case.state is S.AT_SECRETARIAT and case.visit_needed:
+        action, without = A.ASSIGN, None
+    elif (
+        step is Step.LEVEL_2
+        and LADDER[case.state].level_2.system
+        and not complaint.visit_attempts
+        and not complaint.system_reassigned
+    ):
+        action, without = A.REASSIGN, complaint.assigned_to
+    else:
+        return False
+    proposed = await facilitators.propose(session, complaint, (without,))
+    if proposed is None:
+        return False
+    command = Command(action, data=Facilitator(facilitator_id=proposed))
+    await apply(session, SYSTEM, complaint, command, at)
+    complaint.system_reassigned = action is A.REASSIGN
+    return True
+
+
+async def _incomplete(session: AsyncSession, case: Case, at: datetime) -> None:
+    """Days 7 and 21 remind the desk; day 30 archives, once somebody tried to reach the citizen."""
+    complaint, number = case.complaint, case.complaint.steps_taken
+    if number == 2 and await Complaints(session).contacts(complaint):
+        await apply(session, SYSTEM, complaint, Command(A.ARCHIVE), at)
+        return
+    people = told(DESK, case)
+    due_at = complaint.next_step_at or at
+    if await Notifications(session).record(
+        complaint.id, str(complaint.stage), INCOMPLETE_STEPS[number], at, due_at, len(people)
+    ):
+        step = INCOMPLETE_STEPS[number]
+        Notifications(session).tell(people, SubjectKind.COMPLAINT, complaint, step, at)
+        log(session, REMINDED, complaint, SYSTEM, at, level=0, told=len(people))
+    if number < 2:
+        complaint.steps_taken = number + 1
+        complaint.next_step_at = clock.step_moment(complaint, number + 1)
+    else:
+        # A contact attempt is asked for first; look again tomorrow.
+        complaint.next_step_at = at + timedelta(days=1)
+
+
+async def ask_owner(session: AsyncSession, referral: Referral, at: datetime) -> None:
+    """A locked referral past its date: ask again, tell the facilitator, at 120 days the manager."""
+    complaint = await Complaints(session).peek(referral.complaint_id)
+    staff = await staff_of(session, referral.regency_code)
+    due_at = referral.next_step_at or at
+    final = referral_clock.unanswered_at(referral)
+    if referral.state is R.INFO_REQUESTED:
+        step, people = Step.INFO_REQUESTED, staff.holding(referral.village_code, *SECRETARIAT)
+        following = at + timedelta(days=3)
+    elif referral.state is not R.WAITLISTED and at >= final:
+        step, people = Step.UNANSWERED, staff.holding(referral.village_code, Role.MANAGER)
+        following = None
+    else:
+        step = Step.OWNER_ASKED
+        people = [
+            one
+            for one in staff.people
+            if one.holds_program(
+                referral.village_code, referral.program_code, Role.AGENCY, Role.PROGRAM_MANAGER
+            )
+        ]
+        waits = referral.state is R.WAITLISTED
+        following = at + timedelta(days=90) if waits else max(final, due_at)
+    ids = [one.id for one in people]
+    if complaint.assigned_to and step is not Step.UNANSWERED:
+        ids.append(complaint.assigned_to)
+    stage = f"{referral.stage} {due_at.isoformat()}"
+    if await Notifications(session).record(referral.id, stage, step, at, due_at, len(ids)):
+        Notifications(session).tell(ids, SubjectKind.REFERRAL, referral, step, at)
+        log(session, OWNER_REMINDED, referral, SYSTEM, at, step=step, told=len(ids))
+    referral.next_step_at = following

@@ -1,0 +1,1 @@
+"""What may happen to a referral, and making it happen."""

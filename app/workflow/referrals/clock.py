@@ -1,0 +1,39 @@
+"""The dates of a referral: receipt, answer, reply, and when a waiting list is asked about."""
+
+from datetime import datetime, timedelta
+
+from app.domain.referrals import Referral, ReferralState
+from app.workflow.referrals.table import LADDER
+
+UNANSWERED_AFTER = timedelta(days=120)
+R = ReferralState
+
+
+def enter(referral: Referral, state: ReferralState, at: datetime) -> None:
+    """Begin a stage. A question to us pauses the owner's clocks until it is replied to."""
+    asked_since = referral.stage_entered_at if referral.state is R.INFO_REQUESTED else None
+    if asked_since is not None:
+        referral.paused_for += at - asked_since
+    referral.state = state
+    referral.stage += 1
+    referral.stage_entered_at = at
+    referral.due_at = due(referral)
+    referral.next_step_at = referral.due_at
+
+
+def due(referral: Referral) -> datetime | None:
+    """When the present stage should end; None where nobody is waited for."""
+    budget = LADDER[referral.state].budget
+    if budget is None:
+        return None
+    if referral.state is R.RECEIVED and referral.received_at is not None:
+        return referral.received_at + budget + referral.paused_for
+    if referral.state is R.SENT and referral.sent_at is not None:
+        return referral.sent_at + budget + referral.paused_for
+    return referral.stage_entered_at + budget
+
+
+def unanswered_at(referral: Referral) -> datetime:
+    """When the manager is told that the owner never answered."""
+    assert referral.sent_at is not None
+    return referral.sent_at + UNANSWERED_AFTER + referral.paused_for

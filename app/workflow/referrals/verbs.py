@@ -1,0 +1,181 @@
+"""The verbs of a referral: what owners answer, and what the office replies, cancels and tells."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.actors import SECRETARIAT, Actor
+from app.domain.complaints import Complaint, Complaints
+from app.domain.errors import Conflict, PreconditionFailed
+from app.domain.notifications import Notifications, Step, SubjectKind
+from app.domain.referrals import Origin, Referral, Referrals, ReferralState
+from app.domain.vocabulary import DeliveryResult
+from app.workflow import needs
+from app.workflow.complaints import verbs as complaints
+from app.workflow.complaints.case import staff_of
+from app.workflow.complaints.commands import ActionData, AnswerDelivered, Command
+from app.workflow.complaints.verbs import INTAKE_IN
+from app.workflow.needs import ProgramNeed
+from app.workflow.referrals import items
+from app.workflow.referrals.table import MACHINE, ReferralAction, ReferralCase
+
+A, R = ReferralAction, ReferralState
+DATA: dict[ReferralAction, type[ActionData]] = {A.DELIVER_ANSWER: AnswerDelivered}
+
+
+@dataclass(slots=True)
+class Doing:
+    session: AsyncSession
+    referral: Referral
+    complaint: Complaint
+    actor: Actor
+    command: Command
+    at: datetime
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+Effect = Callable[[Doing], Awaitable[ReferralState]]
+
+
+async def act(
+    session: AsyncSession,
+    actor: Actor,
+    id: UUID,
+    command: Command,
+    at: datetime,
+    version: int | None = None,
+) -> Referral:
+    """Take one action on a referral, and settle the complaints that waited for it.
+
+    Complaints are locked before their referrals, everywhere, so that two writers queue up.
+    """
+    referrals = Referrals(session)
+    holders = await Complaints(session).lock_all(await referrals.holders(id))
+    referral = await referrals.lock(id)
+    if late := set(await referrals.holders(id)) - {one.id for one in holders}:
+        holders += await Complaints(session).lock_all(sorted(late))
+    complaint = next((one for one in holders if one.id == referral.complaint_id), None)
+    case = ReferralCase(
+        referral, complaint or await Complaints(session).peek(referral.complaint_id)
+    )
+    MACHINE.check_role(case, command.action, actor)
+    if version is not None and version != referral.version:
+        raise PreconditionFailed("stale_version")
+    row = MACHINE.check(case, command.action, actor, command)
+    at = max(at, referral.stage_entered_at)
+    do = Doing(session, referral, case.complaint, actor, command, at)
+    source = referral.state
+    target = await EFFECTS[command.action](do)
+    assert target in row.leads_to(source)
+    if command.reason is not None:
+        referral.reason = command.reason
+    event = {"reason": command.reason, "note": command.note, "happened_at": command.happened_at}
+    if target is source:
+        # The stage goes on, and with it its dates.
+        items.note_step(session, referral, command.action, actor, at, **event, **do.data)
+    else:
+        items.step(session, referral, command.action, target, actor, at, **event, **do.data)
+    await session.flush()
+    for one in holders:
+        await complaints.settle(session, one, at)
+    if command.action in ANSWERS:
+        items.answered(session, holders, referral, at)
+    return referral
+
+
+async def acknowledge(do: Doing) -> ReferralState:
+    do.referral.received_at = do.at
+    return R.RECEIVED
+
+
+async def grant(do: Doing) -> ReferralState:
+    return _answered(do, R.GRANTED)
+
+
+async def decline(do: Doing) -> ReferralState:
+    return _answered(do, R.DECLINED)
+
+
+async def waitlist(do: Doing) -> ReferralState:
+    return _answered(do, R.WAITLISTED)
+
+
+async def ask(do: Doing) -> ReferralState:
+    staff = await staff_of(do.session, do.referral.regency_code)
+    people = [one.id for one in staff.holding(do.referral.village_code, *SECRETARIAT)]
+    if do.complaint.assigned_to:
+        people.append(do.complaint.assigned_to)
+    Notifications(do.session).tell(
+        people, SubjectKind.REFERRAL, do.referral, Step.INFO_REQUESTED, do.at
+    )
+    return R.INFO_REQUESTED
+
+
+async def reply(do: Doing) -> ReferralState:
+    # Who asks has received it, whether or not it said so before.
+    do.referral.received_at = do.referral.received_at or do.referral.stage_entered_at
+    return R.RECEIVED
+
+
+async def cancel(do: Doing) -> ReferralState:
+    do.referral.informed_at = None
+    return R.CANCELLED
+
+
+async def deliver_answer(do: Doing) -> ReferralState:
+    data = do.command.data
+    do.data |= {"how": data.how, "result": data.result}
+    if data.result is DeliveryResult.TOLD:
+        do.referral.informed_at = do.at
+    return do.referral.state
+
+
+async def confirm_benefit(do: Doing) -> ReferralState:
+    return R.BENEFIT_CONFIRMED
+
+
+EFFECTS: dict[ReferralAction, Effect] = {
+    A.ACKNOWLEDGE: acknowledge,
+    A.GRANT: grant,
+    A.DECLINE: decline,
+    A.WAITLIST: waitlist,
+    A.ASK: ask,
+    A.REPLY: reply,
+    A.CANCEL: cancel,
+    A.DELIVER_ANSWER: deliver_answer,
+    A.CONFIRM_BENEFIT: confirm_benefit,
+}
+ANSWERS = (A.GRANT, A.DECLINE, A.WAITLIST, A.CANCEL)
+
+
+def _answered(do: Doing, state: ReferralState) -> ReferralState:
+    """An answer is receipt too; a new answer is to be told again."""
+    do.referral.received_at = do.referral.received_at or do.at
+    do.referral.answered_at = do.at
+    do.referral.informed_at = None
+    do.referral.reason = None
+    return state
+
+
+DRAFTED_IN = (*INTAKE_IN, complaints.S.ASSIGNED, complaints.S.RETURNED)
+
+
+async def draft(
+    session: AsyncSession, actor: Actor, complaint_id: UUID, need: ProgramNeed, at: datetime
+) -> Referral:
+    """A referral drafted by the desk or the assigned facilitator, before the supervisor decides.
+
+    The caller has checked the role. Raises Conflict `too_late_to_draft` afterwards.
+    """
+    complaint = await Complaints(session).lock(complaint_id)
+    if complaint.state not in DRAFTED_IN:
+        raise Conflict("too_late_to_draft")
+    await needs.check(session, complaint, [need], "")
+    held = (await Referrals(session).items_of([complaint.id], lock=True))[complaint.id]
+    referral = await needs.draft(session, complaint, need, Origin.DESK, actor, at, held)
+    complaint.version += 1
+    return referral

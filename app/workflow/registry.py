@@ -1,0 +1,95 @@
+"""The registry check: is this person, or this family, in the registry?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.actors import SECRETARIAT, Actor, Role, Scope
+from app.domain.complaints import Complaint, cities
+from app.domain.errors import Forbidden
+from app.domain.households import Household, Households
+from app.domain.vocabulary import CheckOutcome, Relation
+from app.workflow.complaints.filing import opened
+from app.workflow.history import log
+
+CHECKED = "complaint.registry_checked"
+CHECKERS = (Role.PUSKESOS_OFFICER, *SECRETARIAT, Role.FACILITATOR, Role.SUPERVISOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What is known of whom to look for; numbers are compared exactly."""
+
+    national_id: str | None = None
+    family_card_number: str | None = None
+
+    @property
+    def named(self) -> bool:
+        return self.national_id is not None or self.family_card_number is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    outcome: CheckOutcome
+    households: Sequence[Household]
+
+    @property
+    def household_id(self) -> UUID | None:
+        """The one household found; several are for a person to choose from."""
+        return self.households[0].id if self.outcome is CheckOutcome.REGISTERED else None
+
+
+def check_checker(actor: Actor) -> tuple[str, ...]:
+    """The cities an actor may ask about. Raises Forbidden where there is none."""
+    regions = actor.regions(*CHECKERS)
+    if Scope.REGISTRY_READ in actor.scopes:
+        regions += actor.region_codes
+    if not regions:
+        raise Forbidden("role_not_allowed")
+    return cities(regions)
+
+
+def person_of(session: AsyncSession, complaint: Complaint) -> Person:
+    """Whom a complaint is about: its subject, or the reporter who speaks for themself."""
+    person = Person(
+        opened(session, complaint, "subject_national_id"),
+        opened(session, complaint, "subject_family_card_number"),
+    )
+    if not person.named and complaint.reporter_relation is Relation.SELF:
+        return Person(opened(session, complaint, "reporter_national_id"))
+    return person
+
+
+async def check(session: AsyncSession, cities: tuple[str, ...], person: Person) -> Checked:
+    """Look a person up in the cities' registry. Several families with one number are `similar`."""
+    households = Households(session)
+    if not await households.any_in(cities):
+        return Checked(CheckOutcome.NO_REGISTRY, [])
+    found = await households.matching(cities, person.national_id, person.family_card_number)
+    if not found:
+        return Checked(CheckOutcome.UNREGISTERED, [])
+    return Checked(CheckOutcome.REGISTERED if len(found) == 1 else CheckOutcome.SIMILAR, found)
+
+
+def keep(
+    session: AsyncSession,
+    complaint: Complaint,
+    checked: Checked,
+    candidates: list[dict[str, Any]],
+    actor: Actor,
+    at: datetime,
+) -> None:
+    """Keep a check on its complaint, which is locked. Moves neither clock nor version."""
+    household_id = checked.household_id
+    complaint.registry_check = {
+        "outcome": checked.outcome,
+        "household_id": str(household_id) if household_id else None,
+        "candidates": candidates,
+        "checked_at": at.isoformat(),
+        "checked_by": str(actor.id),
+    }
+    log(session, CHECKED, complaint, actor, at, outcome=checked.outcome)

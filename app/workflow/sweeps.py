@@ -1,0 +1,242 @@
+"""The sweeps: what each finds, and running one to its end. Harmless twice, at once, or late."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
+
+from app.domain.base import slrt_now
+from app.domain.complaints import Complaint, Complaints, ComplaintState
+from app.domain.events import Events
+from app.domain.idempotency_keys import KEPT_FOR, IdempotencyKeys
+from app.domain.referrals import Referrals
+from app.domain.sweep_runs import SweepRun, SweepRuns
+from app.workflow import ladder
+
+logger = logging.getLogger("slrt.sweeps")
+S = ComplaintState
+BATCH = 100
+RUNS_KEPT_FOR = timedelta(days=30)
+
+Step = Callable[[AsyncSession, Any, datetime], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction of a sweep found and did."""
+
+    found: int = 0
+    acted: int = 0
+    failed: int = 0
+    oldest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A sweep: `batch` handles some due rows in one transaction, again and again until none is."""
+
+    name: str
+    every: timedelta
+    finds: str
+    batch: Callable[[AsyncSession, datetime, int], Awaitable[Batch]]
+    # A run that finds nothing extends the idle run before it instead of leaving a row.
+    quiet: bool = False
+
+    def is_late(self, finished_at: datetime | None, now: datetime) -> bool:
+        """Whether the last finished run is too long ago (real time)."""
+        patience = max(self.every * 3, timedelta(seconds=60))
+        return finished_at is None or now - finished_at > patience
+
+
+async def _each(
+    session: AsyncSession,
+    sweep: str,
+    rows: Sequence[Any],
+    due: Sequence[datetime | None],
+    lock: Callable[[UUID], Awaitable[Any]],
+    step: Step,
+    at: datetime,
+) -> Batch:
+    """Take a step for every row together; where one fails, row by row, parking the bad ones."""
+    if not rows:
+        return Batch()
+    ids = [row.id for row in rows]
+    batch = Batch(len(ids), oldest=min((moment for moment in due if moment), default=None))
+    try:
+        async with session.begin_nested():
+            for row in rows:
+                await step(session, row, at)
+            await session.flush()
+        batch.acted = len(ids)
+    except sa.exc.InterfaceError:
+        raise
+    except Exception:
+        logger.exception("a batch failed; taking it row by row", extra={"sweep": sweep})
+        for id in ids:
+            await _one(session, sweep, id, lock, step, at, batch)
+    await SweepRuns(session).unpark(sweep, ids) if not batch.failed else None
+    return batch
+
+
+async def _one(
+    session: AsyncSession,
+    sweep: str,
+    id: UUID,
+    lock: Callable[[UUID], Awaitable[Any]],
+    step: Step,
+    at: datetime,
+    batch: Batch,
+) -> None:
+    try:
+        async with session.begin_nested():
+            await step(session, await lock(id), at)
+            await session.flush()
+        batch.acted += 1
+    except Exception as error:
+        logger.exception("a row is parked", extra={"sweep": sweep, "subject_id": str(id)})
+        # The class alone: a message may hold what somebody typed.
+        await SweepRuns(session).park(sweep, id, type(error).__name__, at)
+        batch.failed += 1
+
+
+def _ladder(name: str, states: Sequence[ComplaintState]) -> Callable[..., Awaitable[Batch]]:
+    async def batch(session: AsyncSession, at: datetime, limit: int) -> Batch:
+        complaints = Complaints(session)
+        rows = await complaints.claim(name, states, at, limit)
+        due = [row.next_step_at for row in rows]
+        return await _each(session, name, rows, due, complaints.lock, ladder.take_step, at)
+
+    return batch
+
+
+LADDER_STATES = (S.RECEIVED, S.AT_SECRETARIAT, S.ASSIGNED, S.RETURNED, S.AWAITING_MANAGER)
+_stages = _ladder("sla", LADDER_STATES)
+
+
+async def _sla(session: AsyncSession, at: datetime, limit: int) -> Batch:
+    """Broken promises first, since they let more people act; then the stages."""
+    complaints = Complaints(session)
+    rows: list[Complaint] = await complaints.claim_breached("sla", at, limit)
+    due: list[datetime | None] = [row.deadline_at for row in rows]
+    broken = await _each(session, "sla", rows, due, complaints.lock, ladder.breach, at)
+    late = await _stages(session, at, limit)
+    oldest = min((moment for moment in (broken.oldest, late.oldest) if moment), default=None)
+    return Batch(
+        broken.found + late.found, broken.acted + late.acted, broken.failed + late.failed, oldest
+    )
+
+
+async def _unanswered(session: AsyncSession, at: datetime, limit: int) -> Batch:
+    referrals = Referrals(session)
+    rows = await referrals.claim("unanswered", at, limit)
+    due = [row.next_step_at for row in rows]
+    return await _each(session, "unanswered", rows, due, referrals.lock, ladder.ask_owner, at)
+
+
+async def _numbering(session: AsyncSession, _: datetime, __: int) -> Batch:
+    count = await Events(session).number() or 0
+    return Batch(count, count)
+
+
+async def _housekeeping(session: AsyncSession, _: datetime, limit: int) -> Batch:
+    runs = SweepRuns(session)
+    now = await runs.real_now()
+    count = await IdempotencyKeys(session).expire(now - KEPT_FOR, limit * 10)
+    count += await runs.expire(now - RUNS_KEPT_FOR, limit * 10)
+    return Batch(count, count)
+
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+# fmt: off
+SWEEPS: dict[str, Sweep] = {
+    sweep.name: sweep
+    for sweep in (
+        Sweep("sla", MINUTE, "stages at 75, 100 and 150 % of their budget; broken promises", _sla),
+        Sweep("unconfirmed", MINUTE, "what a supervisor has not confirmed",
+            _ladder("unconfirmed", (S.AWAITING_SUPERVISOR,))),
+        Sweep("undelivered", HOUR, "answers that the citizen has not been told",
+            _ladder("undelivered", (S.ANSWERED,))),
+        Sweep("incomplete", HOUR, "complaints without documents on days 7, 21 and 30",
+            _ladder("incomplete", (S.INCOMPLETE,))),
+        Sweep("unanswered", HOUR, "referrals past their dates", _unanswered),
+        Sweep("numbering", timedelta(milliseconds=250), "committed events without a position",
+            _numbering, quiet=True),
+        Sweep("housekeeping", HOUR, "expired keys and old run rows", _housekeeping),
+    )
+}
+# fmt: on
+
+
+async def run(
+    connection: AsyncConnection,
+    sessions: async_sessionmaker[AsyncSession],
+    sweep: Sweep,
+    wait: bool = False,
+) -> UUID | None:
+    """Run a sweep until nothing is left, and leave a row. None where it could not begin.
+
+    Runs of several processes go side by side under a shared lock, held by `connection`; with
+    `wait` this one waits for them and runs alone.
+    """
+    key = sa.func.hashtext(f"slrt sweep {sweep.name}")
+    space = 0x51_27
+    if wait:
+        for timeout in ("statement_timeout", "lock_timeout"):
+            await connection.execute(sa.text(f"set local {timeout} = '120s'"))
+        await connection.execute(sa.select(sa.func.pg_advisory_lock(space, key)))
+    elif not await connection.scalar(sa.select(sa.func.pg_try_advisory_lock_shared(space, key))):
+        return None
+    await connection.commit()
+    try:
+        return await _run(sessions, sweep)
+    finally:
+        unlock = sa.func.pg_advisory_unlock if wait else sa.func.pg_advisory_unlock_shared
+        await connection.execute(sa.select(unlock(space, key)))
+        await connection.commit()
+
+
+async def _run(sessions: async_sessionmaker[AsyncSession], sweep: Sweep) -> UUID:
+    async with sessions.begin() as session:
+        started_at = await SweepRuns(session).real_now()
+        row = SweepRun(sweep=sweep.name, started_at=started_at)
+        if not sweep.quiet:
+            SweepRuns(session).add(row)
+    total, error = Batch(), None
+    try:
+        while True:
+            async with sessions.begin() as session:
+                batch = await sweep.batch(session, await slrt_now(session), BATCH)
+            total.found += batch.found
+            total.acted += batch.acted
+            total.failed += batch.failed
+            total.oldest = total.oldest or batch.oldest
+            if not batch.found:
+                break
+    except Exception as caught:
+        error = type(caught).__name__
+        raise
+    finally:
+        async with sessions.begin() as session:
+            id = await _finish(SweepRuns(session), sweep, row, total, error)
+    return id
+
+
+async def _finish(
+    runs: SweepRuns, sweep: Sweep, row: SweepRun, total: Batch, error: str | None
+) -> UUID:
+    now = await runs.real_now()
+    if sweep.quiet and not total.found and error is None:
+        idle = await runs.last(sweep.name, lock=True)
+        if idle is not None and not idle.found and idle.error is None:
+            idle.finished_at, idle.runs = now, idle.runs + 1
+            return idle.id
+    row = await runs.merge(row)
+    row.finished_at, row.error = now, error
+    row.found, row.acted, row.failed = total.found, total.acted, total.failed
+    row.oldest_overdue_at = total.oldest
+    return row.id
