@@ -1,0 +1,151 @@
+"""Every problem by its stable code: status, title and advice, in Indonesian and English."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A kind of problem. `code` never changes and is never translated."""
+
+    code: str
+    status: int
+    title_id: str
+    title_en: str
+    advice_id: str
+    advice_en: str
+
+    def title(self, language: str) -> str:
+        return self.title_en if language == "en" else self.title_id
+
+    def advice(self, language: str) -> str:
+        return self.advice_en if language == "en" else self.advice_id
+
+
+# code | status | title (id) | title (en) | advice (id) | advice (en)
+_ROWS = """
+token_missing|401|Anda belum masuk|You are not signed in|Kirim token akses pada header Authorization: Bearer.|Send an access token in the header Authorization: Bearer.
+token_expired|401|Token sudah kedaluwarsa|The token has expired|Masuk lagi untuk mendapat token baru.|Sign in again for a new token.
+token_invalid|401|Token tidak sah|The token is not valid|Masuk lagi untuk mendapat token baru.|Sign in again for a new token.
+credentials_invalid|401|Nama pengguna atau kata sandi salah|The user name or password is wrong|Periksa keduanya, lalu coba lagi.|Check both and try again.
+invalid_client|401|Klien tidak dikenal|The client is not known|Periksa client_id dan client_secret.|Check client_id and client_secret.
+invalid_request|400|Permintaan token tidak lengkap|The token request is incomplete|Kirim grant_type sebagai application/x-www-form-urlencoded.|Send grant_type as application/x-www-form-urlencoded.
+unsupported_grant_type|400|Jenis grant tidak didukung|The grant type is not supported|Gunakan grant_type=client_credentials.|Use grant_type=client_credentials.
+not_found|404|Tidak ditemukan|Not found|Data ini tidak ada, atau di luar wewenang Anda.|There is no such thing, or it is out of your scope.
+method_not_allowed|405|Metode tidak diizinkan|The method is not allowed here|Lihat header Allow.|See the header Allow.
+request_timeout|408|Kiriman terlalu lama|The body took too long to arrive|Kirim ulang; kunci idempotensi yang sama aman dipakai.|Send it again; the same idempotency key is safe to use.
+body_too_large|413|Kiriman terlalu besar|The body is too large|Batas untuk JSON adalah 1 MiB.|The limit for JSON is 1 MiB.
+unsupported_media_type|415|Jenis isi tidak didukung|The content type is not supported|Kirim application/json.|Send application/json.
+unknown_parameter|400|Parameter tidak dikenal|The query has an unknown parameter|Lihat errors; dokumentasi menyebut parameter yang ada.|See errors; the documentation names the parameters there are.
+parameter_invalid|400|Parameter tidak sah|A parameter or header is not valid|Lihat errors.|See errors.
+cursor_invalid|400|Kursor tidak sah|The cursor is not valid|Mulai lagi tanpa kursor; kursor hanya berlaku untuk saringan yang sama.|Begin again without a cursor; a cursor is good for the same filters only.
+idempotency_key_missing|400|Kunci idempotensi wajib|An idempotency key is required|Kirim header Idempotency-Key dengan 16 sampai 128 huruf, angka, _ atau -.|Send a header Idempotency-Key of 16 to 128 letters, digits, _ or -.
+idempotency_key_invalid|400|Kunci idempotensi tidak sah|The idempotency key is not valid|Gunakan 16 sampai 128 huruf, angka, _ atau -.|Use 16 to 128 letters, digits, _ or -.
+idempotency_key_in_use|409|Permintaan yang sama sedang diproses|The same request is under way|Tunggu sebentar, lalu kirim lagi dengan kunci yang sama.|Wait a moment, then send it again under the same key.
+idempotency_key_reused|422|Kunci idempotensi dipakai untuk isi lain|The idempotency key was used for other content|Gunakan kunci baru untuk permintaan baru.|Use a new key for a new request.
+malformed_json|422|Isi bukan JSON yang sah|The body is not valid JSON|Kirim satu objek JSON dalam UTF-8, tanpa NaN, Infinity, atau nama ganda.|Send one JSON object in UTF-8, without NaN, Infinity or repeated names.
+validation_failed|422|Isian tidak sah|The content is not valid|Lihat errors: setiap baris menyebut tempat dan alasannya.|See errors: each names the place and the reason.
+unknown_action|422|Tindakan tidak dikenal|There is no such action|Dokumentasi menyebut tindakan yang ada.|The documentation names the actions there are.
+action_data|422|Data tindakan tidak lengkap|The action needs more data|Lihat errors.|See errors.
+missing|422|Isian wajib kurang|Something required is missing|Lihat errors.|See errors.
+note_required|422|Catatan wajib diisi|A note is required|Tulis catatan pada note.|Write a note in note.
+reason_required|422|Alasan wajib diisi|A reason is required|Isi reason.|Give a reason.
+reason_not_allowed|422|Alasan tidak berlaku di sini|The reason is not one of those for this action|Lihat errors untuk alasan yang berlaku.|See errors for those that are.
+received_in_future|422|Waktu terima di masa depan|The time of receipt lies in the future|Periksa jam dan tanggal received_at.|Check the clock and the date of received_at.
+received_too_long_ago|422|Waktu terima terlalu lama|The time of receipt is too long ago|received_at paling lama 90 hari yang lalu.|received_at may be at most 90 days back.
+happened_before_previous_step|422|Waktu kejadian sebelum langkah terakhir|It is said to have happened before the previous step|Periksa happened_at.|Check happened_at.
+unknown_region|422|Wilayah tidak dikenal|The region is not known|Gunakan kode kelurahan Kemendagri dalam wilayah kerja Anda.|Use the Kemendagri code of a village in your area.
+unknown_program|422|Program tidak dikenal|The programme is not known|Lihat GET /v1/programs.|See GET /v1/programs.
+unknown_household|422|Rumah tangga tidak dikenal|The household is not known|Gunakan id dari cek registri.|Use an id from the registry check.
+unknown_member|422|Anggota rumah tangga tidak dikenal|The household member is not known|Gunakan id dari GET /v1/households/{id}.|Use an id from GET /v1/households/{id}.
+unknown_complaint|422|Pengaduan tidak dikenal|The complaint is not known|Pengaduan ini tidak ada, atau di luar wewenang Anda.|There is no such complaint, or it is out of your scope.
+unknown_facilitator|422|Fasilitator tidak dikenal|The facilitator is not known|Pilih fasilitator aktif dari GET /v1/facilitators.|Choose an active one from GET /v1/facilitators.
+same_facilitator|422|Fasilitator sudah ditugaskan|The facilitator is assigned already|Pilih fasilitator lain.|Choose another one.
+unknown_item|422|Rujukan bukan bagian pengaduan ini|The referral is no item of this complaint|Lihat referral_ids.|See referral_ids.
+unknown_reference|422|Rujukan data tidak dikenal|Something that was referred to is not known|Lihat errors.|See errors.
+category_not_allowed|422|Kategori hanya untuk pengaduan|Only a complaint has a category|Kosongkan category untuk pertanyaan dan saran.|Leave category null for questions and suggestions.
+household_choice_required|422|Pilih rumah tangga|A household must be chosen|Cek menemukan beberapa yang mirip: kirim data.household_id, atau null bila tidak satu pun.|The check found similar ones: send data.household_id, or null for none of them.
+criterion_required|422|Kriteria pencarian wajib|Something to look for is required|Kirim nomor atau nama.|Send a number or a name.
+unknown_form_version|422|Versi formulir tidak dikenal|The form version is not known|Lihat GET /v1/survey-forms.|See GET /v1/survey-forms.
+invalid_answers|422|Jawaban survei tidak sah|Answers of the survey are not valid|Lihat errors.|See errors.
+needs_contradict|422|Kebutuhan bertentangan|The needs contradict each other|no_needs hanya bila tidak ada kebutuhan yang disebut.|Say no_needs only where no need is named.
+role_not_allowed|403|Peran Anda tidak mengizinkan|Your role does not allow this|Peran dan wilayah Anda tidak pernah memberi tindakan ini.|Your roles and regions never give this action.
+four_eyes|403|Harus diputuskan orang lain|Another person must decide|Anda sudah punya bagian dalam kasus ini.|You have had a part in this case.
+conflict_of_interest|403|Benturan kepentingan|There is a conflict of interest|Orang lain harus menangani kasus ini.|Another person must handle this case.
+precondition_required|428|Sebutkan versi yang diubah|Say which version you change|Kirim header If-Match dengan ETag yang terakhir Anda baca.|Send a header If-Match with the ETag you read last.
+stale_version|412|Data sudah berubah|It has changed since you read it|Baca lagi, lalu ulangi bila masih perlu.|Read it again, then repeat if it is still needed.
+action_not_allowed|409|Tindakan tidak bisa dilakukan sekarang|The action is not possible now|Lihat state dan actions.|See state and actions.
+client_ref_taken|409|client_ref sudah dipakai untuk isi lain|The client_ref was used for other content|Gunakan client_ref baru untuk pengaduan baru.|Use a new client_ref for a new complaint.
+documents_missing|409|Dokumen belum lengkap|Documents are missing|Catat di documents_seen, atau bebaskan di documents_waived.|Record them in documents_seen, or waive them in documents_waived.
+check_missing|409|Cek registri belum dilakukan|The registry check is missing|Lakukan POST /v1/registry/checks dengan complaint_id.|Do POST /v1/registry/checks with complaint_id.
+visit_required|409|Wajib kunjungan rumah|A home visit is required|Tugaskan fasilitator.|Assign a facilitator.
+nothing_to_submit|409|Belum ada yang diusulkan|There is nothing to decide on|Buat rujukan dulu, atau jawab.|Draft a referral first, or answer.
+nothing_to_forward|409|Tidak ada yang diteruskan|Nothing is left to forward|Gunakan tindakan answer.|Use the action answer.
+survey_missing|409|Survei belum ada|The survey is missing|Kembalikan untuk dilengkapi, jawab, atau tolak.|Return it for correction, answer or reject it.
+survey_incomplete|409|Survei belum lengkap|The survey is incomplete|Lihat errors, lengkapi, lalu kirim lagi.|See errors, complete it, then submit it again.
+reopen_too_late|409|Sudah lewat 14 hari|It was closed more than 14 days ago|Ajukan pengaduan baru.|File a new complaint.
+reopened_twice|409|Sudah dua kali dibuka lagi|It was reopened twice already|Ajukan pengaduan baru.|File a new complaint.
+too_early|409|Belum 120 hari|It is too early|Pemilik program punya 120 hari untuk menjawab.|Programme owners have 120 days to answer.
+contact_missing|409|Warga belum dihubungi|Nobody has tried to reach the citizen|Catat upaya menghubungi warga dulu.|Record an attempt to reach the citizen first.
+no_longer_changeable|409|Tidak bisa diubah lagi|It can no longer be changed|Lihat state; isian awal hanya bisa diubah sebelum ditugaskan.|See state; intake facts change only before it is assigned.
+too_late_to_draft|409|Terlambat membuat rujukan|It is too late to draft a referral|Minta supervisor mengembalikan pengaduan.|Ask the supervisor to return the complaint.
+username_taken|409|Nama pengguna sudah dipakai|The user name is taken|Pilih nama lain.|Choose another one.
+last_admin|409|Admin terakhir|This is the last admin|Angkat admin lain dulu.|Appoint another admin first.
+too_many_requests|429|Terlalu banyak permintaan|Too many requests|Tunggu selama Retry-After.|Wait for Retry-After.
+internal_error|500|Kesalahan di pihak kami|Something went wrong on our side|Tidak ada yang setengah tersimpan. Sebutkan instance bila melapor.|Nothing is half done. Name the instance when you report it.
+database_unavailable|503|Basis data tidak terjangkau|The database cannot be reached|Coba lagi setelah Retry-After dengan kunci yang sama.|Try again after Retry-After under the same key.
+busy|503|Sedang sibuk|Too busy just now|Coba lagi setelah Retry-After dengan kunci yang sama.|Try again after Retry-After under the same key.
+not_ready|503|Belum siap|Not ready|Coba lagi setelah Retry-After.|Try again after Retry-After.
+http_error|400|Permintaan tidak sah|The request is not valid|Periksa permintaan Anda.|Check your request.
+"""
+
+CATALOGUE: dict[str, Problem] = {
+    code: Problem(code, int(status), *texts)
+    for code, status, *texts in (row.split("|") for row in _ROWS.strip().splitlines())
+}
+
+# What is wrong with one field: code, Indonesian, English; {…} are limits, never values typed.
+_FAULTS = """
+missing|Wajib diisi.|Is required.
+unknown_field|Isian tidak dikenal.|Is not a known field.
+unknown_parameter|Parameter tidak dikenal.|Is not a known parameter.
+wrong_type|Jenis nilai salah.|Has the wrong type.
+not_an_option|Bukan salah satu pilihan.|Is not one of the options.
+too_short|Terlalu pendek; paling sedikit {min}.|Is too short; at least {min}.
+too_long|Terlalu panjang; paling banyak {max}.|Is too long; at most {max}.
+too_few|Terlalu sedikit; paling sedikit {min}.|Are too few; at least {min}.
+too_many|Terlalu banyak; paling banyak {max}.|Are too many; at most {max}.
+too_small|Terlalu kecil; paling kecil {min}.|Is too small; at least {min}.
+too_large|Terlalu besar; paling besar {max}.|Is too large; at most {max}.
+invalid_format|Bentuknya salah.|Has the wrong form.
+invalid_datetime|Bukan waktu yang sah; gunakan RFC 3339 dengan offset.|Is not a valid time; use RFC 3339 with an offset.
+offset_required|Waktu harus menyebut offset, misalnya +07:00.|The time needs an offset, such as +07:00.
+instant_out_of_range|Tahun harus antara 1900 dan 2200.|The year must lie between 1900 and 2200.
+line_break|Hanya satu baris.|Must be one line.
+character_not_allowed|Ada karakter yang tidak boleh.|Holds a character that is not allowed.
+beneficiary_ambiguous|Sebut satu saja: member_id, household_id, atau name (dengan national_id).|Name one: member_id, household_id, or name (with national_id).
+no_head|Kepala rumah tangga belum disebut.|No head of the household is named.
+more_than_one_head|Lebih dari satu kepala rumah tangga.|More than one head of the household is named.
+invalid|Tidak sah.|Is not valid.
+note_required|Catatan wajib diisi.|A note is required.
+reason_required|Alasan wajib diisi.|A reason is required.
+reason_not_allowed|Alasan yang berlaku: {allowed}.|Reasons that are allowed: {allowed}.
+survey_empty|Survei belum disimpan.|No survey has been saved.
+needs_not_said|Sebut kebutuhan, atau nyatakan tidak ada (no_needs).|Name needs, or say that there are none (no_needs).
+"""
+
+FAULTS: dict[str, tuple[str, str]] = {
+    code: (indonesian, english)
+    for code, indonesian, english in (row.split("|") for row in _FAULTS.strip().splitlines())
+}
+
+
+def fault_text(code: str, params: dict[str, object], language: str) -> str:
+    """What is wrong with a field, in a language; a problem's own title serves for its code."""
+    if code in FAULTS:
+        template = FAULTS[code][language == "en"]
+        try:
+            return template.format_map(params)
+        except KeyError:
+            return template.split(";")[0].rstrip(".") + "."
+    known = CATALOGUE.get(code)
+    return known.title(language) + "." if known else FAULTS["invalid"][language == "en"]

@@ -1,0 +1,1 @@
+"""Doors: HTTP in, HTTP out."""

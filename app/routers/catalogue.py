@@ -1,0 +1,284 @@
+"""Reference data over HTTP: regions, programmes, and how the workflows go."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from app.domain.actors import Role
+from app.domain.complaints import Complaints
+from app.domain.errors import NotFound
+from app.domain.programs import Program, Programs, ProgramScope, ProgramUnit
+from app.domain.regions import Region, RegionLevel, Regions
+from app.domain.routes import Routes
+from app.routers.deps import CurrentActor, CurrentKeys, Cursor, Limit, Session
+from app.routers.doors import Door
+from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.replies import reference, reply
+from app.routers.resources import Code, Codes, Count, Line, Moment, Name, Word, Words, items
+from app.routers.resources import text as read_text
+from app.workflow import facilitators
+from app.workflow.complaints.filing import RegionCode
+from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
+from app.workflow.complaints.table import MACHINE as COMPLAINT
+from app.workflow.machine import Ladder, Machine, names
+from app.workflow.referrals.table import EVENT_TYPES as REFERRAL_EVENTS
+from app.workflow.referrals.table import MACHINE as REFERRAL
+
+router = APIRouter(tags=["reference data"], route_class=Door)
+WORKFLOWS: dict[str, tuple[Machine[Any, Any], dict[Any, str]]] = {
+    "complaint": (COMPLAINT, COMPLAINT_EVENTS),
+    "referral": (REFERRAL, REFERRAL_EVENTS),
+}
+Long = read_text(4000)
+
+
+class RegionRead(BaseModel):
+    """A region by its Kemendagri code, with other spellings and former codes."""
+
+    code: Code
+    name: Name
+    level: RegionLevel
+    parent_code: Code | None
+    aliases: items(Name, 20)  # type: ignore[valid-type]
+    former_codes: Codes
+
+
+class ProgramRead(BaseModel):
+    """A programme of the catalogue."""
+
+    code: Code
+    name_id: Line
+    name_en: Line
+    scope: ProgramScope
+    unit: ProgramUnit
+    active: bool
+    agency: Line
+    benefit_type: Line
+    target_criteria: Long  # type: ignore[valid-type]
+    rule_hint: Long  # type: ignore[valid-type]
+    required_docs: Long  # type: ignore[valid-type]
+    period: Line
+    status_note: Line
+    unit_note: Line
+    one_of_28: Word
+    criteria_evidence: Line
+
+
+class StateRead(BaseModel):
+    """A state: what it waits for, how long (seconds), and whom its ladder names."""
+
+    state: Word
+    waits_for: Line
+    budget_seconds: Count | None
+    emergency_budget_seconds: Count | None
+    holder: Line | None
+    level_1: Line | None
+    level_2: Line | None
+    advancing: Words
+    final: bool
+
+
+class TransitionRead(BaseModel):
+    from_: Annotated[Words, Field(alias="from", serialization_alias="from")]
+    action: Word
+    to: Words
+    by: items(Line, 10)  # type: ignore[valid-type]
+    only_if: items(Line, 10)  # type: ignore[valid-type]
+    note_required: bool
+    reasons: Words
+    event_type: Word
+
+
+class RouteRead(BaseModel):
+    """What a kind of complaint needs. One document of each inner list is enough."""
+
+    kind: Word
+    category: Word | None
+    documents: items(Words, 20)  # type: ignore[valid-type]
+    registry_check: bool
+    visit: Word
+
+
+class WorkflowRead(BaseModel):
+    """A workflow as its table has it: the same table that decides every call."""
+
+    name: Word
+    initial: Word
+    states: items(StateRead, 50)  # type: ignore[valid-type]
+    transitions: items(TransitionRead, 100)  # type: ignore[valid-type]
+    routes: items(RouteRead, 100)  # type: ignore[valid-type]
+    mermaid: read_text(20000)  # type: ignore[valid-type]
+
+
+class FacilitatorRead(BaseModel):
+    """A facilitator who may be sent; the best proposal stands first."""
+
+    id: UUID
+    name: Name
+    region_codes: Codes
+    open_assignments: Count
+    last_activity_at: Moment | None
+
+
+@router.get("/regions", response_model=Page[RegionRead])
+async def list_regions(
+    request: Request,
+    session: Session,
+    actor: CurrentActor,
+    keys: CurrentKeys,
+    limit: Limit = 200,
+    cursor: Cursor = None,
+    parent: RegionCode | None = None,
+) -> Response:
+    """Regions, or those directly under `parent`, by code."""
+    cursors = Cursors(keys.data.cursor, request)
+    place = cursors.read(cursor, str)
+    rows = await Regions(session).list(parent, limit + 1, place[0] if place else None)
+    page, more = cut(rows, limit)
+    following = cursors.make(page[-1].code) if more else None
+    body = Page[RegionRead](items=[_region(one) for one in page], next_cursor=following)
+    return reference(request, body, **next_link(request, following))
+
+
+def _region(one: Region) -> RegionRead:
+    return RegionRead(**{name: getattr(one, name) for name in RegionRead.model_fields})
+
+
+@router.get("/programs", response_model=Page[ProgramRead])
+async def list_programs(
+    request: Request,
+    session: Session,
+    actor: CurrentActor,
+    keys: CurrentKeys,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    active: bool | None = None,
+) -> Response:
+    """The programmes a need can be referred to, by code."""
+    cursors = Cursors(keys.data.cursor, request)
+    place = cursors.read(cursor, str)
+    rows = await Programs(session).list(active, limit + 1, place[0] if place else None)
+    page, more = cut(rows, limit)
+    following = cursors.make(page[-1].code) if more else None
+    body = Page[ProgramRead](items=[_program(one) for one in page], next_cursor=following)
+    return reference(request, body, **next_link(request, following))
+
+
+@router.get("/programs/{code}", response_model=ProgramRead)
+async def get_program(
+    request: Request, code: str, session: Session, actor: CurrentActor
+) -> Response:
+    """One programme."""
+    program = await Programs(session).get(code)
+    if program is None:
+        raise NotFound
+    return reference(request, _program(program))
+
+
+def _program(one: Program) -> ProgramRead:
+    return ProgramRead(**{name: getattr(one, name) for name in ProgramRead.model_fields})
+
+
+@router.get("/workflows/{name}", response_model=WorkflowRead)
+async def get_workflow(
+    request: Request, name: str, session: Session, actor: CurrentActor
+) -> Response:
+    """A workflow: states, transitions, roles, budgets and a Mermaid diagram, from the table."""
+    if name not in WORKFLOWS:
+        raise NotFound
+    machine, events = WORKFLOWS[name]
+    routes = await Routes(session).all() if name == "complaint" else {}
+    body = WorkflowRead(
+        name=name,
+        initial=machine.initial,
+        states=[_state(state, ladder, machine) for state, ladder in machine.ladder.items()],
+        transitions=[
+            TransitionRead(
+                **{"from": list(row.sources)},
+                action=row.action,
+                to=["(same)" if target is None else target for target in row.targets],
+                by=names(row.by),
+                only_if=[guard.text for guard in row.guards],
+                note_required=row.note,
+                reasons=list(row.reasons),
+                event_type=events[row.action],
+            )
+            for row in machine.transitions
+        ],
+        routes=[
+            RouteRead(
+                kind=kind,
+                category=category,
+                documents=[list(options) for options in route.documents],
+                registry_check=route.check,
+                visit=route.visit,
+            )
+            for (kind, category), route in routes.items()
+        ],
+        mermaid=machine.mermaid(),
+    )
+    return reference(request, body)
+
+
+def _state(state: str, ladder: Ladder, machine: Machine[Any, Any]) -> StateRead:
+    budget, emergency = ladder.budget, ladder.emergency
+    rungs = [
+        " or ".join(
+            part
+            for part in (
+                f"the system: {rung.system}" if rung.system else None,
+                rung.party.name if rung.party else None,
+            )
+            if part
+        )
+        for rung in (ladder.level_1, ladder.level_2)
+    ]
+    return StateRead(
+        state=state,
+        waits_for=ladder.waits_for,
+        budget_seconds=int(budget.total_seconds()) if budget else None,
+        emergency_budget_seconds=int(emergency.total_seconds()) if emergency else None,
+        holder=ladder.holder.name if ladder.holder else None,
+        level_1=rungs[0] or None,
+        level_2=rungs[1] or None,
+        advancing=list(ladder.advancing),
+        final=state in machine.final,
+    )
+
+
+@router.get("/facilitators", response_model=Page[FacilitatorRead], tags=["people"])
+async def list_facilitators(
+    session: Session,
+    actor: CurrentActor,
+    region: Annotated[RegionCode | None, Query(description="Nearest to this region first.")] = None,
+) -> Response:
+    """The active facilitators of the caller's city with their open load, best proposal first."""
+    scopes = [code for grant in actor.grants for code in grant.region_codes]
+    near = region or (scopes[0] if scopes else None)
+    sees = actor.holds_near(".".join((near or "").split(".")[:2]), *SEES_FACILITATORS)
+    found = await facilitators.candidates(session, near) if near and sees else []
+    if region is not None and region.count(".") > 1:
+        found = [one for one in found if one.nearness > 0]
+    last = await Complaints(session).last_activity([one.actor.id for one in found])
+    body = Page[FacilitatorRead](
+        items=[
+            FacilitatorRead(
+                id=one.actor.id,
+                name=one.actor.name,
+                region_codes=list(one.actor.regions(Role.FACILITATOR)),
+                open_assignments=one.load,
+                last_activity_at=last.get(one.actor.id),
+            )
+            for one in found
+        ],
+        next_cursor=None,
+    )
+    return reply(body)
+
+
+SEES_FACILITATORS = (
+    Role.FRONT_OFFICE, Role.BACK_OFFICE, Role.SUPERVISOR, Role.MANAGER, Role.HEAD,
+    Role.PUSKESOS_OFFICER, Role.FACILITATOR,
+)  # fmt: skip

@@ -1,0 +1,5 @@
+"""Complaints over HTTP."""
+
+from app.routers.complaints.routes import router
+
+__all__ = ["router"]

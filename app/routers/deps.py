@@ -1,0 +1,123 @@
+"""What a route may ask for."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import Depends, Query, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.actors import Actor
+from app.domain.errors import PreconditionFailed, PreconditionRequired
+from app.domain.idempotency_keys import IdempotencyKey, IdempotencyKeys
+from app.keys import KeyRing
+from app.routers.doors import Visit, Wiring
+from app.settings import Settings
+
+
+async def get_visit(request: Request) -> Visit:
+    visit: Visit = request.state.visit
+    return visit
+
+
+async def get_wiring(request: Request) -> Wiring:
+    wiring: Wiring = request.state.wiring
+    return wiring
+
+
+CurrentVisit = Annotated[Visit, Depends(get_visit)]
+CurrentWiring = Annotated[Wiring, Depends(get_wiring)]
+
+
+async def get_session(visit: CurrentVisit) -> AsyncSession:
+    return visit.session
+
+
+async def get_actor(visit: CurrentVisit) -> Actor:
+    assert visit.actor is not None
+    return visit.actor
+
+
+async def get_now(visit: CurrentVisit) -> datetime:
+    return visit.now
+
+
+async def get_subject(visit: CurrentVisit) -> Any:
+    return visit.subject
+
+
+async def get_settings(wiring: CurrentWiring) -> Settings:
+    return wiring.settings
+
+
+async def get_keys(wiring: CurrentWiring) -> KeyRing:
+    return wiring.keys
+
+
+Session = Annotated[AsyncSession, Depends(get_session)]
+CurrentActor = Annotated[Actor, Depends(get_actor)]
+Now = Annotated[datetime, Depends(get_now)]
+Subject = Annotated[Any, Depends(get_subject)]
+CurrentSettings = Annotated[Settings, Depends(get_settings)]
+CurrentKeys = Annotated[KeyRing, Depends(get_keys)]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The idempotency key of a call: what it made before, and remembering what it makes now."""
+
+    visit: Visit
+
+    async def known(self) -> IdempotencyKey | None:
+        """What the same request made before. Raises Conflict while that is still under way."""
+        if self.visit.idempotency_key is None or self.visit.actor is None:
+            return None
+        return await IdempotencyKeys(self.visit.session).claim(
+            self.visit.actor.id, self.visit.idempotency_key, self.visit.fingerprint
+        )
+
+    def remember(self, status: int, **ids: UUID | str) -> None:
+        """Store the answer's status and ids, in the transaction of its effect."""
+        if self.visit.idempotency_key is None or self.visit.actor is None:
+            return
+        self.visit.session.add(
+            IdempotencyKey(
+                principal_id=self.visit.actor.id,
+                key=self.visit.idempotency_key,
+                fingerprint=self.visit.fingerprint,
+                status=status,
+                ids={name: str(id) for name, id in ids.items()},
+                # Keys live in real time, whatever the demo clock says.
+                created_at=sa.func.clock_timestamp(),  # type: ignore[arg-type]
+            )
+        )
+
+
+async def get_retry(visit: CurrentVisit) -> Retry:
+    return Retry(visit)
+
+
+Retrying = Annotated[Retry, Depends(get_retry)]
+
+
+def read_version(visit: Visit, required: bool = True) -> int | None:
+    """The version that the caller says it has read. Raises PreconditionRequired without one."""
+    if visit.if_match is None:
+        if required:
+            raise PreconditionRequired("precondition_required")
+        return None
+    if visit.if_match < 0:
+        raise PreconditionFailed("stale_version")
+    return visit.if_match
+
+
+Limit = Annotated[int, Query(ge=1, le=200, description="How many items a page has.")]
+Cursor = Annotated[
+    str | None,
+    Query(
+        max_length=1000,
+        description="`next_cursor` of the page before; good for the same filters only.",
+    ),
+]

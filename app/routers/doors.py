@@ -1,0 +1,227 @@
+"""The door that every call comes through: who, what, how, in the order of the contract.
+
+401 · 429 · 404 out of sight · 400 query and headers · 415, 422 body · then the call itself, in one
+unit of work that is committed before the answer is sent.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth import Tokens, bearer_token
+from app.database import Sessions
+from app.domain.actors import Actor
+from app.domain.base import has_forbidden_characters, slrt_now
+from app.domain.errors import (
+    BadRequest,
+    DomainError,
+    Fault,
+    NotFound,
+    TooManyRequests,
+    Unauthenticated,
+)
+from app.domain.principals import Principals
+from app.keys import KeyRing
+from app.problems import on_crash, on_domain_error, on_invalid_request
+from app.routers import bodies
+from app.routers.limits import RateLimit
+from app.settings import Settings
+
+IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{16,128}")
+ETAG = re.compile(r'"(0|[1-9][0-9]{0,8})"')
+CREATES = "x-creates"
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What the composition root gives to every request."""
+
+    settings: Settings
+    sessions: Sessions
+    keys: KeyRing
+    tokens: Tokens
+    limits: RateLimit
+
+
+@dataclass
+class Visit:
+    """One call, once it is let in: what routes and their dependencies read."""
+
+    session: AsyncSession
+    actor: Actor | None
+    now: datetime
+    subject: Any
+    idempotency_key: str | None
+    if_match: int | None
+    fingerprint: bytes
+    sent: Any
+
+
+Finder = Callable[[AsyncSession, UUID, Actor, datetime], Awaitable[Any]]
+# Which record a path parameter names, and how it is found in the caller's sight.
+FINDERS: dict[str, Finder] = {}
+
+
+class BodyRequest(Request):
+    """A request whose JSON has been read, checked and cleaned."""
+
+    body_bytes: bytes = b""
+    body_json: Any = None
+
+    async def body(self) -> bytes:
+        return self.body_bytes
+
+    async def json(self) -> Any:
+        return self.body_json
+
+
+class Door(APIRoute):
+    """A route of the API. `open_` ones ask for no token."""
+
+    open_ = False
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        known = _query_names(self.dependant)
+        takes_json = self.body_field is not None
+        creates = bool((self.openapi_extra or {}).get(CREATES))
+
+        async def enter(request: Request) -> Response:
+            try:
+                return await self._enter(request, handle, known, takes_json, creates)
+            except DomainError as error:
+                return await on_domain_error(request, error)
+            except RequestValidationError as error:
+                return await on_invalid_request(request, error)
+            except Exception as error:
+                return await on_crash(request, error)
+
+        return enter
+
+    async def _enter(
+        self,
+        request: Request,
+        handle: Callable[[Request], Awaitable[Response]],
+        known: frozenset[str],
+        takes_json: bool,
+        creates: bool,
+    ) -> Response:
+        wiring: Wiring = request.state.wiring
+        principal_id = None if self.open_ else _principal(request, wiring)
+        arrived = BodyRequest(request.scope, request.receive)
+        body = await bodies.read(request) if takes_json else b""
+        # One unit of work: what the call changes is committed here, before the answer is sent.
+        async with wiring.sessions.begin() as session:
+            actor, now = await _actor(session, principal_id)
+            subject = await _subject(request, session, actor, now)
+            _check_query(request, known)
+            key, if_match = _headers(request, creates)
+            sent = None
+            if takes_json:
+                bodies.check_media_type(request)
+                sent, arrived.body_json = bodies.parse(body)
+                arrived.body_bytes = body
+            arrived.state.visit = Visit(
+                session, actor, now, subject, key, if_match, self._fingerprint(request, body), sent
+            )
+            response = await handle(arrived)
+        return response
+
+    def _fingerprint(self, request: Request, body: bytes) -> bytes:
+        """What makes two requests the same: method, route, path, content type and body."""
+        parts = [
+            request.method,
+            self.path,
+            repr(sorted(request.path_params.items())),
+            request.headers.get("content-type", ""),
+        ]
+        return hashlib.sha256("\n".join(parts).encode() + b"\n" + body).digest()
+
+
+class OpenDoor(Door):
+    """A route that asks for no token."""
+
+    open_ = True
+
+
+def _principal(request: Request, wiring: Wiring) -> UUID:
+    principal_id = wiring.tokens.read(bearer_token(request.headers.get("authorization")))
+    wait, state = wiring.limits.take(principal_id)
+    request.scope["rate_limit"] = (wiring.limits.policy, state)
+    request.scope["principal_id"] = principal_id
+    if wait > 0:
+        raise TooManyRequests("too_many_requests", retry_after=math.ceil(wait))
+    return principal_id
+
+
+async def _actor(session: AsyncSession, principal_id: UUID | None) -> tuple[Actor | None, datetime]:
+    if principal_id is None:
+        return None, await slrt_now(session)
+    found = await Principals(session).actor(principal_id)
+    if found is None:
+        raise Unauthenticated("token_invalid")
+    return found
+
+
+async def _subject(
+    request: Request, session: AsyncSession, actor: Actor | None, now: datetime
+) -> Any:
+    """The record that the path names. What is malformed or out of sight is not found."""
+    for name, value in request.path_params.items():
+        if name in FINDERS and actor is not None:
+            try:
+                id = UUID(value)
+            except ValueError:
+                raise NotFound from None
+            # One spelling per id: others would be other URLs for the same thing.
+            if str(id) != value.lower():
+                raise NotFound
+            return await FINDERS[name](session, id, actor, now)
+    return None
+
+
+def _check_query(request: Request, known: frozenset[str]) -> None:
+    faults = []
+    for name, value in request.query_params.multi_items():
+        if name not in known:
+            label = name if name.isidentifier() and len(name) <= 60 else "?"
+            faults.append(Fault("unknown_parameter", parameter=label))
+        elif has_forbidden_characters(value):
+            faults.append(Fault("character_not_allowed", parameter=name))
+        elif len(request.query_params.getlist(name)) > 1:
+            faults.append(Fault("invalid", parameter=name))
+    if faults:
+        unknown = faults[0].code == "unknown_parameter"
+        raise BadRequest("unknown_parameter" if unknown else "parameter_invalid", tuple(faults))
+
+
+def _headers(request: Request, creates: bool) -> tuple[str | None, int | None]:
+    """The idempotency key and the version of If-Match; -1 stands for one that never matches."""
+    key = request.headers.get("idempotency-key")
+    if key is None and creates:
+        raise BadRequest("idempotency_key_missing")
+    if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
+        raise BadRequest("idempotency_key_invalid")
+    sent = request.headers.get("if-match")
+    if sent is None:
+        return key, None
+    match = ETAG.fullmatch(sent.strip())
+    return key, int(match[1]) if match else -1
+
+
+def _query_names(dependant: Dependant) -> frozenset[str]:
+    names = {field.alias for field in dependant.query_params}
+    for child in dependant.dependencies:
+        names |= _query_names(child)
+    return frozenset(names)

@@ -1,0 +1,105 @@
+"""What waits for the caller, over HTTP."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from app.domain.inbox import Inbox, Why
+from app.domain.notifications import SubjectKind
+from app.routers.deps import CurrentActor, CurrentKeys, Cursor, Limit, Now, Session
+from app.routers.doors import Door
+from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.replies import reply
+from app.routers.resources import Code, Count, Line, Moment, Word, items
+
+router = APIRouter(tags=["inbox"], route_class=Door)
+FAR = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+class InboxItemRead(BaseModel):
+    """Something that waits for the caller, and why: assigned, pool, escalated, breach."""
+
+    kind: SubjectKind
+    subject: Line
+    id: UUID
+    complaint_id: UUID
+    ticket: Word
+    state: Word
+    why: Why
+    since: Moment
+    due_at: Moment | None
+    overdue: bool
+    priority: Word
+    region_code: Code
+    program_code: Code | None
+
+
+class InboxCount(BaseModel):
+    kind: SubjectKind
+    state: Word
+    why: Why
+    count: Count
+    overdue: Count
+
+
+class InboxSummary(BaseModel):
+    """How much waits; the counts are those of the list."""
+
+    total: Count
+    overdue: Count
+    groups: items(InboxCount, 200)  # type: ignore[valid-type]
+
+
+@router.get("/inbox", response_model=Page[InboxItemRead])
+async def list_inbox(
+    request: Request,
+    session: Session,
+    actor: CurrentActor,
+    now: Now,
+    keys: CurrentKeys,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """What waits for the caller, soonest due first."""
+    cursors = Cursors(keys.data.cursor, request)
+    place = cursors.read(cursor, datetime.fromisoformat, UUID)
+    rows = await Inbox(session).page(actor, (place[0], place[1]) if place else None, limit + 1)
+    page, more = cut(rows, limit)
+    following = cursors.make(page[-1].due_at or FAR, page[-1].id) if more else None
+    found = [
+        InboxItemRead(
+            kind=one.kind,
+            subject=f"{one.kind}s/{one.id}",
+            id=one.id,
+            complaint_id=one.complaint_id,
+            ticket=one.ticket,
+            state=one.state,
+            why=one.why,
+            since=one.since,
+            due_at=one.due_at,
+            overdue=one.due_at is not None and one.due_at <= now,
+            priority=one.priority,
+            region_code=one.village_code,
+            program_code=one.program_code,
+        )
+        for one in page
+    ]
+    body = Page[InboxItemRead].model_construct(items=found, next_cursor=following)
+    return reply(body, headers=next_link(request, following))
+
+
+@router.get("/inbox/summary", response_model=InboxSummary)
+async def summarise_inbox(session: Session, actor: CurrentActor, now: Now) -> Response:
+    """How much waits for the caller, by kind, state and reason."""
+    groups = [
+        InboxCount(kind=kind, state=state, why=why, count=count, overdue=overdue)
+        for kind, state, why, count, overdue in await Inbox(session).counts(actor, now)
+    ]
+    body = InboxSummary(
+        total=sum(group.count for group in groups),
+        overdue=sum(group.overdue for group in groups),
+        groups=groups,
+    )
+    return reply(body)

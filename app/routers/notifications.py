@@ -1,0 +1,80 @@
+"""Notifications over HTTP: what the caller was told."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from app.domain.notifications import Notifications, Step, SubjectKind
+from app.routers.deps import CurrentActor, CurrentKeys, Cursor, Limit, Now, Session
+from app.routers.doors import Door
+from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.replies import reply
+from app.routers.resources import Count, Line, Moment
+
+router = APIRouter(tags=["notifications"], route_class=Door)
+
+
+class NotificationRead(BaseModel):
+    """Why the caller was told, about what, and whether it has been read."""
+
+    id: UUID
+    at: Moment
+    subject: Line
+    kind: SubjectKind
+    step: Step
+    read_at: Moment | None
+
+
+class UpTo(BaseModel):
+    """The newest notification that was on the screen."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    up_to: UUID
+
+
+class MarkedRead(BaseModel):
+    count: Count
+
+
+@router.get("/notifications", response_model=Page[NotificationRead])
+async def list_notifications(
+    request: Request,
+    session: Session,
+    actor: CurrentActor,
+    keys: CurrentKeys,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    unread: bool = False,
+) -> Response:
+    """The caller's notifications, newest first."""
+    cursors = Cursors(keys.data.cursor, request)
+    place = cursors.read(cursor, UUID)
+    rows = await Notifications(session).page(
+        actor.id, unread, place[0] if place else None, limit + 1
+    )
+    page, more = cut(rows, limit)
+    following = cursors.make(page[-1].id) if more else None
+    found = [
+        NotificationRead(
+            id=one.id,
+            at=one.at,
+            subject=f"{one.subject_kind}s/{one.subject_id}",
+            kind=one.subject_kind,
+            step=one.step,
+            read_at=one.read_at,
+        )
+        for one in page
+    ]
+    body = Page[NotificationRead].model_construct(items=found, next_cursor=following)
+    return reply(body, headers=next_link(request, following))
+
+
+@router.post("/notifications/read", response_model=MarkedRead)
+async def mark_notifications_read(
+    body: UpTo, session: Session, actor: CurrentActor, now: Now
+) -> Response:
+    """Mark the caller's notifications up to one as read; the same again changes nothing."""
+    count = await Notifications(session).mark_read(actor.id, body.up_to, now)
+    return reply(MarkedRead(count=count))

@@ -1,0 +1,258 @@
+"""Referrals over HTTP."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.actors import SECRETARIAT, Actor, Role
+from app.domain.base import Instant, line, text
+from app.domain.complaints import Complaints
+from app.domain.errors import Fault, Forbidden, Invalid, NotFound
+from app.domain.identifiers import masked
+from app.domain.referrals import Origin, Referral, ReferralFilter, Referrals, ReferralState
+from app.domain.vocabulary import Purpose
+from app.routers.complaints.reads import EventRead
+from app.routers.complaints.requests import parse_data
+from app.routers.complaints.routes import history
+from app.routers.deps import (
+    CurrentActor,
+    CurrentKeys,
+    CurrentVisit,
+    Cursor,
+    Limit,
+    Now,
+    Retrying,
+    Session,
+    Subject,
+    read_version,
+)
+from app.routers.doors import CREATES, FINDERS, Door
+from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.replies import reply
+from app.routers.resources import Code, Count, Ids, Line, Moment, Name, items
+from app.routers.resources import text as read_text
+from app.workflow.complaints.commands import Command, NoData
+from app.workflow.complaints.filing import RegionCode
+from app.workflow.needs import Beneficiary
+from app.workflow.needs import ProgramNeed as Need
+from app.workflow.referrals import verbs
+from app.workflow.referrals.table import MACHINE, ReferralAction, ReferralCase
+
+router = APIRouter(tags=["referrals"], route_class=Door)
+DRAFTERS = (Role.PUSKESOS_OFFICER, *SECRETARIAT, Role.FACILITATOR)
+
+
+class BeneficiaryRead(BaseModel):
+    """Whom a referral is for."""
+
+    member_id: UUID | None
+    household_id: UUID | None
+    name: Name | None
+    national_id: read_text(16) | None  # type: ignore[valid-type]
+
+
+class ReferralRead(BaseModel):
+    """A referral, with what the caller may do now."""
+
+    id: UUID
+    version: Count
+    complaint_id: UUID
+    complaint_ids: Ids
+    program_code: Code
+    purpose: Purpose
+    beneficiary: BeneficiaryRead
+    region_code: Code
+    origin: Origin
+    state: ReferralState
+    reason: Line | None
+    created_at: Moment
+    sent_at: Moment | None
+    received_at: Moment | None
+    answered_at: Moment | None
+    informed_at: Moment | None
+    due_at: Moment | None
+    actions: items(ReferralAction, 20)  # type: ignore[valid-type]
+
+
+class ReferralDraft(BaseModel):
+    """A need put to a programme, by the desk or the assigned facilitator."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    complaint_id: UUID
+    program_code: Annotated[str, Field(pattern=r"^[A-Z0-9_]+$", max_length=40)]
+    purpose: Purpose = Purpose.ENROL
+    beneficiary: Beneficiary
+
+
+class ReferralActionRequest(BaseModel):
+    """An action on a referral; see `GET /v1/workflows/referral`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: ReferralAction
+    note: text(4000) | None = None  # type: ignore[valid-type]
+    reason: line(200) | None = None  # type: ignore[valid-type]
+    happened_at: Instant | None = None
+    paper: bool = False
+    data: Annotated[dict[str, Any], Field(max_length=20)] | None = None
+
+    def command(self) -> Command:
+        data, faults = parse_data(verbs.DATA.get(self.action, NoData), self.data)
+        return Command(
+            self.action, self.note, self.reason, data, faults, self.happened_at, self.paper
+        )
+
+
+async def _find(session: AsyncSession, id: UUID, actor: Actor, at: datetime) -> Referral:
+    return await Referrals(session).get(id, actor, at)
+
+
+FINDERS["referral_id"] = _find
+
+
+async def read(
+    session: AsyncSession, actor: Actor, referrals: list[Referral]
+) -> list[ReferralRead]:
+    await session.flush()
+    repository = Referrals(session)
+    holders = await repository.holders_of([one.id for one in referrals])
+    complaints = await Complaints(session).by_ids({one.complaint_id for one in referrals})
+    return [
+        ReferralRead(
+            **{
+                name: getattr(one, name)
+                for name in ReferralRead.model_fields.keys() & Referral.model_fields.keys()
+            },
+            complaint_ids=holders[one.id],
+            beneficiary=BeneficiaryRead(
+                member_id=one.member_id,
+                household_id=one.household_id,
+                name=one.beneficiary_name,
+                national_id=masked(repository.national_id(one)),
+            ),
+            region_code=one.village_code,
+            actions=MACHINE.actions(ReferralCase(one, complaints[one.complaint_id]), actor),
+        )
+        for one in referrals
+    ]
+
+
+async def _answer(
+    session: AsyncSession,
+    actor: Actor,
+    referral: Referral,
+    status: int = 200,
+    replayed: bool = False,
+) -> Response:
+    body = (await read(session, actor, [referral]))[0]
+    location = f"/v1/referrals/{referral.id}" if status == 201 else None
+    return reply(body, status, version=referral.version, location=location, replayed=replayed)
+
+
+@router.get("/referrals", response_model=Page[ReferralRead])
+async def list_referrals(
+    request: Request,
+    session: Session,
+    actor: CurrentActor,
+    now: Now,
+    keys: CurrentKeys,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    state: ReferralState | None = None,
+    program_code: Annotated[str | None, Query(max_length=40)] = None,
+    region: RegionCode | None = None,
+    complaint_id: UUID | None = None,
+    household_id: UUID | None = None,
+) -> Response:
+    """Referrals in the caller's sight, newest first."""
+    wanted = ReferralFilter(state, program_code, region, complaint_id, household_id)
+    cursors = Cursors(keys.data.cursor, request)
+    place = cursors.read(cursor, UUID)
+    rows = await Referrals(session).page(actor, wanted, place[0] if place else None, limit + 1, now)
+    page, more = cut(rows, limit)
+    following = cursors.make(page[-1].id) if more else None
+    body = Page[ReferralRead].model_construct(
+        items=await read(session, actor, list(page)), next_cursor=following
+    )
+    return reply(body, headers=next_link(request, following))
+
+
+@router.post(
+    "/referrals",
+    status_code=201,
+    response_model=ReferralRead,
+    openapi_extra={CREATES: "referral"},
+)
+async def draft_referral(
+    draft: ReferralDraft, session: Session, actor: CurrentActor, now: Now, retry: Retrying
+) -> Response:
+    """Draft a referral before the supervisor decides; an open one for the same need is linked."""
+    if not actor.regions(*DRAFTERS):
+        raise Forbidden("role_not_allowed")
+    try:
+        complaint = await Complaints(session).get(draft.complaint_id, actor, now)
+    except NotFound:
+        raise Invalid("unknown_complaint", (Fault("unknown_complaint", "/complaint_id"),)) from None
+    desk = actor.holds(complaint.village_code, Role.PUSKESOS_OFFICER, *SECRETARIAT)
+    if not desk and complaint.assigned_to != actor.id:
+        raise Forbidden("role_not_allowed")
+    if known := await retry.known():
+        referral = await Referrals(session).lock(UUID(known.ids["referral_id"]))
+        return await _answer(session, actor, referral, known.status, replayed=True)
+    need = Need(
+        program_code=draft.program_code, purpose=draft.purpose, beneficiary=draft.beneficiary
+    )
+    referral = await verbs.draft(session, actor, complaint.id, need, now)
+    retry.remember(201, referral_id=referral.id)
+    return await _answer(session, actor, referral, 201)
+
+
+@router.get("/referrals/{referral_id}", response_model=ReferralRead)
+async def get_referral(
+    referral_id: UUID, subject: Subject, session: Session, actor: CurrentActor
+) -> Response:
+    """One referral, with what the caller may do now."""
+    return await _answer(session, actor, subject)
+
+
+@router.post("/referrals/{referral_id}/actions", response_model=ReferralRead)
+async def act_on_referral(
+    referral_id: UUID,
+    body: ReferralActionRequest,
+    visit: CurrentVisit,
+    subject: Subject,
+    session: Session,
+    actor: CurrentActor,
+    now: Now,
+    retry: Retrying,
+) -> Response:
+    """Take one action: the owner answers, the office replies, cancels and tells."""
+    command = body.command()
+    complaint = await Complaints(session).peek(subject.complaint_id)
+    MACHINE.check_role(ReferralCase(subject, complaint), command.action, actor)
+    if await retry.known():
+        await session.refresh(subject)
+        return await _answer(session, actor, subject, replayed=True)
+    version = read_version(visit, required=actor.is_person)
+    referral = await verbs.act(session, actor, subject.id, command, now, version)
+    retry.remember(200, referral_id=referral.id)
+    return await _answer(session, actor, referral)
+
+
+@router.get("/referrals/{referral_id}/events", response_model=Page[EventRead])
+async def list_referral_events(
+    referral_id: UUID,
+    request: Request,
+    subject: Subject,
+    session: Session,
+    keys: CurrentKeys,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """The history of a referral, oldest first."""
+    return await history(request, session, keys.data.cursor, subject.id, limit, cursor)

@@ -1,0 +1,40 @@
+"""Answers: a model written once, with its version, place and caching."""
+
+import hashlib
+from typing import Any
+
+from fastapi import Request, Response
+from pydantic import BaseModel
+
+JSON = "application/json"
+
+
+def reply(
+    model: BaseModel,
+    status: int = 200,
+    *,
+    version: int | None = None,
+    location: str | None = None,
+    replayed: bool = False,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """A JSON answer; `version` becomes its ETag."""
+    found = dict(headers or {})
+    if version is not None:
+        found["ETag"] = f'"{version}"'
+    if location is not None:
+        found["Location"] = location
+    if replayed:
+        found["Idempotency-Replayed"] = "true"
+    return Response(model.model_dump_json(by_alias=True), status, found, media_type=JSON)
+
+
+def reference(request: Request, model: BaseModel, **headers: str) -> Response:
+    """Reference data: cached for an hour, and 304 for who has it."""
+    body = model.model_dump_json(by_alias=True).encode()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+    found: dict[str, Any] = {"ETag": etag, "Cache-Control": "public, max-age=3600", **headers}
+    known = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
+    if etag in known or "*" in known:
+        return Response(None, 304, found)
+    return Response(body, 200, found, media_type=JSON)
