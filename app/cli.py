@@ -1,0 +1,255 @@
+"""`slrt …`: run, serve, schedule, demo, migrate, seed, keys, users, clients."""
+
+import asyncio
+import getpass
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from app import deployment, keys, logs, migrations, running, schedule
+from app.auth import hash_secret
+from app.demo import story
+from app.deployment import Database, engine_of, open_database
+from app.domain.actors import SYSTEM, Role, Scope
+from app.domain.base import slrt_now
+from app.domain.errors import DomainError
+from app.embedded import EmbeddedError
+from app.keys import KeysError
+from app.main import Lifetime, create_app
+from app.server import create_server
+from app.settings import Settings, get_settings
+from app.workflow import accounts
+from app.workflow.accounts import ClientDraft, RoleGiven, UserDraft
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
+keys_app = typer.Typer(no_args_is_help=True, help="The server's secrets.")
+users_app = typer.Typer(no_args_is_help=True, help="The people who may sign in.")
+clients_app = typer.Typer(no_args_is_help=True, help="The service clients.")
+app.add_typer(keys_app, name="keys")
+app.add_typer(users_app, name="users")
+app.add_typer(clients_app, name="clients")
+out, err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+
+
+@app.command()
+def run() -> None:
+    """Do all set-up and run everything: database, demo data, API and sweeps."""
+    raise typer.Exit(running.run(_settings()))
+
+
+@app.command()
+def serve() -> None:
+    """Run the API."""
+    settings = _settings()
+    logs.configure(settings.log_level)
+    with open_database(settings) as database:
+        lifetime = Lifetime()
+        api = create_app(settings, database.url, database.keys, lifetime)
+        create_server(api, settings.host, settings.port, lifetime, settings.drain_seconds).run()
+
+
+@app.command("schedule")
+def schedule_(
+    health: Annotated[bool, typer.Option(help="Only say whether a sweep is late.")] = False,
+) -> None:
+    """Run the sweeps."""
+    settings = _settings()
+    logs.configure(settings.log_level)
+
+    async def go(database: Database) -> int:
+        async with engine_of(database, "slrt-schedule") as (engine, sessions):
+            if not health:
+                await schedule.serve(engine, sessions)
+                return 0
+            late = await schedule.late(sessions)
+            out.print(f"late: {', '.join(late)}" if late else "all sweeps are on time")
+            return 1 if late else 0
+
+    raise typer.Exit(_with_database(settings, go))
+
+
+@app.command()
+def demo(
+    url: Annotated[str | None, typer.Option(help="A running server; default: start one.")] = None,
+) -> None:
+    """Play one complaint's whole life over HTTP, and show a sweep catching a forgotten one."""
+    raise typer.Exit(story.play(_settings(), url))
+
+
+@app.command()
+def migrate(
+    to: Annotated[str, typer.Option(help="A revision; `base` is before all.")] = "head",
+) -> None:
+    """Bring the database's tables to this version (or to an earlier revision)."""
+
+    async def go(database: Database) -> int:
+        async with engine_of(database, "slrt-migrate") as (engine, sessions):
+            if to == "head":
+                await deployment.prepare(engine, sessions, database.keys)
+            else:
+                await migrations.migrate(engine, to)
+            out.print(f"at revision {await migrations.current(engine)}")
+        return 0
+
+    raise typer.Exit(_with_database(_settings(), go))
+
+
+@app.command()
+def seed() -> None:
+    """Write the reference data: regions, programmes, routes. Repeatable."""
+
+    async def go(database: Database) -> int:
+        async with engine_of(database, "slrt-seed") as (_, sessions):
+            counts = await deployment.seed(sessions)
+        out.print(", ".join(f"{count} {name}" for name, count in counts.items()))
+        return 0
+
+    raise typer.Exit(_with_database(_settings(), go))
+
+
+@app.command()
+def openapi(
+    to: Annotated[Path, typer.Argument(help="The file to write.")] = Path("openapi/slrt.v1.json"),
+) -> None:
+    """Write the contract as the app has it."""
+    to.write_text(contract_text())
+    out.print(f"wrote {to}")
+
+
+def contract_text() -> str:
+    """The OpenAPI document as it is committed. It needs no database."""
+    settings = Settings(_env_file=None, demo=True)
+    document = create_app(settings, "postgresql+asyncpg://", keys.throwaway()).openapi()
+    return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+@keys_app.command("create")
+def keys_create() -> None:
+    """Make a key file where there is none; an existing one stays as it is."""
+    path = deployment.keys_file(_settings())
+    if path.exists():
+        keys.load(path)
+        out.print(f"{path} is there already")
+        return
+    keys.create(path)
+    out.print(f"made {path}; keep a copy in a safe place")
+
+
+@users_app.command("add")
+def users_add(
+    username: str,
+    name: Annotated[str, typer.Option(help="The person's name.")],
+    role: Annotated[
+        list[str],
+        typer.Option(help="role[:region,region][:PROGRAM,PROGRAM]; may be given several times."),
+    ],
+) -> None:
+    """Let a person in. The password is asked for, or read from SLRT_PASSWORD."""
+    password = os.environ.get("SLRT_PASSWORD") or getpass.getpass("Password: ")
+
+    async def go(database: Database) -> int:
+        draft = UserDraft(
+            username=username, name=name, password=password, roles=[_role(one) for one in role]
+        )
+        hashed = await hash_secret(password)
+        async with engine_of(database, "slrt-users") as (_, sessions), sessions.begin() as session:
+            at = await slrt_now(session)
+            principal = await accounts.add_user(session, SYSTEM, draft, hashed, at)
+        out.print(f"added {principal.username} ({principal.id})")
+        return 0
+
+    raise typer.Exit(_with_database(_settings(), go))
+
+
+@clients_app.command("add")
+def clients_add(
+    username: str,
+    name: Annotated[str, typer.Option(help="Whose client it is.")],
+    scope: Annotated[list[Scope], typer.Option(help="May be given several times.")],
+    region: Annotated[list[str], typer.Option(help="May be given several times.")],
+    program: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
+) -> None:
+    """Let a service client in. The secret is asked for, or read from SLRT_PASSWORD."""
+    secret = os.environ.get("SLRT_PASSWORD") or getpass.getpass("Secret: ")
+
+    async def go(database: Database) -> int:
+        draft = ClientDraft(
+            username=username, name=name, secret=secret, scopes=scope, region_codes=region,
+            program_codes=program or [],
+        )  # fmt: skip
+        hashed = await hash_secret(secret)
+        async with (
+            engine_of(database, "slrt-clients") as (_, sessions),
+            sessions.begin() as session,
+        ):
+            at = await slrt_now(session)
+            principal = await accounts.add_client(session, SYSTEM, draft, hashed, at)
+        out.print(f"added {principal.username} ({principal.id})")
+        return 0
+
+    raise typer.Exit(_with_database(_settings(), go))
+
+
+def _role(text: str) -> RoleGiven:
+    role, _, rest = text.partition(":")
+    regions, _, programs = rest.partition(":")
+    return RoleGiven(
+        role=Role(role),
+        region_codes=[code for code in regions.split(",") if code],
+        program_codes=[code for code in programs.split(",") if code],
+    )
+
+
+def _settings() -> Settings:
+    try:
+        return get_settings()
+    except ValidationError as error:
+        for item in error.errors():
+            place = f"SLRT_{str(item['loc'][0]).upper()}: " if item["loc"] else ""
+            err.print(f"{place}{item['msg']}")
+        raise typer.Exit(2) from None
+
+
+def _with_database(settings: Settings, go: Callable[[Database], Awaitable[int]]) -> int:
+    with open_database(settings) as database:
+        return asyncio.run(_awaited(go, database))
+
+
+async def _awaited(go: Callable[[Database], Awaitable[int]], database: Database) -> int:
+    return await go(database)
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """The console command: what is wrong is one sentence, never a traceback."""
+    try:
+        return app(args=arguments)
+    except (EmbeddedError, KeysError) as error:
+        err.print(str(error))
+    except (ValidationError, ValueError) as error:
+        err.print(_first_line(error))
+    except DomainError as error:
+        err.print(error.code)
+        for fault in error.faults:
+            err.print(f"  {fault.pointer or fault.parameter}: {fault.code}")
+    except OSError as error:
+        err.print(f"The database does not answer ({type(error).__name__}).")
+    sys.exit(1)
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+    return str(error)
+
+
+if __name__ == "__main__":
+    main()

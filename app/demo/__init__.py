@@ -1,0 +1,1 @@
+"""Made-up people and stories for demonstrations, and what loads them."""
