@@ -13,7 +13,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from app import deployment, keys, logs, migrations, running, schedule
+from app import deployment, documents, keys, logs, migrations, running, schedule
 from app.auth import hash_secret
 from app.demo import story
 from app.deployment import Database, engine_of, open_database
@@ -123,6 +123,15 @@ def openapi(
     """Write the contract as the app has it."""
     to.write_text(contract_text())
     out.print(f"wrote {to}")
+
+
+@app.command()
+def diagrams(
+    to: Annotated[Path, typer.Argument(help="The folder to write to.")] = Path("docs"),
+) -> None:
+    """Write the generated pages of docs/: the workflows and the reference lists."""
+    for path in documents.write(to):
+        out.print(f"wrote {path}")
 
 
 def contract_text() -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from app.problems.catalogue import CATALOGUE
 from app.routers.doors import CREATES, Door, OpenDoor
@@ -92,7 +92,8 @@ def _complete(document: dict[str, Any], app: FastAPI) -> dict[str, Any]:
 
 
 def _routes(app: FastAPI) -> list[APIRoute]:
-    return [r for r in app.routes if isinstance(r, APIRoute) and r.include_in_schema]
+    found = [context.original_route for context in iter_route_contexts(app.routes)]
+    return [one for one in found if isinstance(one, APIRoute) and one.include_in_schema]
 
 
 def _describe(operation: dict[str, Any], route: APIRoute, method: str) -> None:

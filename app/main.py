@@ -161,7 +161,7 @@ def create_app(
     if settings.demo:
         doors.append(sweeps.demo_router)
     for router in doors:
-        app.include_router(router, prefix="/v1")
+        app.include_router(router)
     app.include_router(health.router)
     app.include_router(health.problems_router)
     app.include_router(reference.router)

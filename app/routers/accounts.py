@@ -40,7 +40,7 @@ from app.workflow.accounts import (
     UserDraft,
 )
 
-router = APIRouter(tags=["accounts"], route_class=Door)
+router = APIRouter(prefix="/v1", tags=["accounts"], route_class=Door)
 
 
 class UserRead(BaseModel):

@@ -22,8 +22,8 @@ from app.routers.replies import reply
 from app.routers.resources import Codes, Count, Line, Name, Word, items
 from app.routers.resources import text as read_text
 
-router = APIRouter(tags=["identity"], route_class=OpenDoor)
-me_router = APIRouter(tags=["identity"], route_class=Door)
+router = APIRouter(prefix="/v1", tags=["identity"], route_class=OpenDoor)
+me_router = APIRouter(prefix="/v1", tags=["identity"], route_class=Door)
 
 
 class Credentials(BaseModel):

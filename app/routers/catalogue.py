@@ -12,7 +12,7 @@ from app.domain.errors import NotFound
 from app.domain.programs import Program, Programs, ProgramScope, ProgramUnit
 from app.domain.regions import Region, RegionLevel, Regions
 from app.domain.routes import Routes
-from app.routers.deps import CurrentActor, CurrentKeys, Cursor, Limit, Session
+from app.routers.deps import CurrentActor, CurrentKeys, Cursor, Limit, PathName, Session
 from app.routers.doors import Door
 from app.routers.pages import Cursors, Page, cut, next_link
 from app.routers.replies import reference, reply
@@ -26,7 +26,7 @@ from app.workflow.machine import Ladder, Machine, names
 from app.workflow.referrals.table import EVENT_TYPES as REFERRAL_EVENTS
 from app.workflow.referrals.table import MACHINE as REFERRAL
 
-router = APIRouter(tags=["reference data"], route_class=Door)
+router = APIRouter(prefix="/v1", tags=["reference data"], route_class=Door)
 WORKFLOWS: dict[str, tuple[Machine[Any, Any], dict[Any, str]]] = {
     "complaint": (COMPLAINT, COMPLAINT_EVENTS),
     "referral": (REFERRAL, REFERRAL_EVENTS),
@@ -168,7 +168,7 @@ async def list_programs(
 
 @router.get("/programs/{code}", response_model=ProgramRead)
 async def get_program(
-    request: Request, code: str, session: Session, actor: CurrentActor
+    request: Request, code: PathName, session: Session, actor: CurrentActor
 ) -> Response:
     """One programme."""
     program = await Programs(session).get(code)
@@ -183,7 +183,7 @@ def _program(one: Program) -> ProgramRead:
 
 @router.get("/workflows/{name}", response_model=WorkflowRead)
 async def get_workflow(
-    request: Request, name: str, session: Session, actor: CurrentActor
+    request: Request, name: PathName, session: Session, actor: CurrentActor
 ) -> Response:
     """A workflow: states, transitions, roles, budgets and a Mermaid diagram, from the table."""
     if name not in WORKFLOWS:

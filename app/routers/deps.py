@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Path, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
@@ -114,6 +114,8 @@ def read_version(visit: Visit, required: bool = True) -> int | None:
 
 
 Limit = Annotated[int, Query(ge=1, le=200, description="How many items a page has.")]
+# A name in a path; one that is too long is not found.
+PathName = Annotated[str, Path(max_length=60)]
 Cursor = Annotated[
     str | None,
     Query(

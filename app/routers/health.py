@@ -24,6 +24,7 @@ from app.domain.sweep_runs import SweepRuns
 from app.migrations import head
 from app.problems import language_of, problem
 from app.problems.catalogue import CATALOGUE
+from app.routers.deps import PathName
 from app.routers.doors import OpenDoor, Wiring
 from app.workflow.sweeps import SWEEPS
 
@@ -119,7 +120,7 @@ async def list_problems(request: Request) -> Response:
 
 
 @problems_router.get("/problems/{code}")
-async def get_problem(request: Request, code: str) -> Response:
+async def get_problem(request: Request, code: PathName) -> Response:
     """What a problem means and what to do: JSON, or a page for a browser."""
     if code not in CATALOGUE:
         raise NotFound

@@ -14,7 +14,7 @@ from app.routers.pages import Cursors, Page, cut, next_link
 from app.routers.replies import reply
 from app.routers.resources import Code, Count, Line, Moment, Word, items
 
-router = APIRouter(tags=["inbox"], route_class=Door)
+router = APIRouter(prefix="/v1", tags=["inbox"], route_class=Door)
 FAR = datetime(2200, 1, 1, tzinfo=UTC)
 
 

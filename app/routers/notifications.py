@@ -12,7 +12,7 @@ from app.routers.pages import Cursors, Page, cut, next_link
 from app.routers.replies import reply
 from app.routers.resources import Count, Line, Moment
 
-router = APIRouter(tags=["notifications"], route_class=Door)
+router = APIRouter(prefix="/v1", tags=["notifications"], route_class=Door)
 
 
 class NotificationRead(BaseModel):

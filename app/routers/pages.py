@@ -23,7 +23,7 @@ class Page(BaseModel, Generic[Item]):
     """One page. `next_cursor` is null at the end."""
 
     items: Annotated[list[Item], Field(json_schema_extra={"maxItems": 200})]
-    next_cursor: Annotated[str | None, Field(json_schema_extra={"maxLength": 1000})]
+    next_cursor: Annotated[str, Field(json_schema_extra={"maxLength": 1000})] | None
 
 
 class Cursors:

@@ -42,7 +42,7 @@ from app.workflow.needs import ProgramNeed as Need
 from app.workflow.referrals import verbs
 from app.workflow.referrals.table import MACHINE, ReferralAction, ReferralCase
 
-router = APIRouter(tags=["referrals"], route_class=Door)
+router = APIRouter(prefix="/v1", tags=["referrals"], route_class=Door)
 DRAFTERS = (Role.PUSKESOS_OFFICER, *SECRETARIAT, Role.FACILITATOR)
 
 

@@ -34,7 +34,7 @@ from app.workflow import registry
 from app.workflow.complaints.filing import NationalId, RegionCode
 from app.workflow.registry import Checked, Person
 
-router = APIRouter(tags=["registry"], route_class=Door)
+router = APIRouter(prefix="/v1", tags=["registry"], route_class=Door)
 READERS = (
     Role.PUSKESOS_OFFICER, *SECRETARIAT, Role.SUPERVISOR, Role.MANAGER, Role.HEAD,
     Role.DATA_PROTECTION_OFFICER,
@@ -84,7 +84,7 @@ class HouseholdRead(BaseModel):
     address: Line | None
     rt: read_text(3) | None  # type: ignore[valid-type]
     rw: read_text(3) | None  # type: ignore[valid-type]
-    decile: Annotated[int | None, Field(json_schema_extra={"minimum": 1, "maximum": 10})]
+    decile: Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": 10})] | None
     members: items(MemberRead, 100)  # type: ignore[valid-type]
 
 

@@ -18,6 +18,7 @@ from app.routers.deps import (
     CurrentActor,
     CurrentVisit,
     Now,
+    PathName,
     Retrying,
     Session,
     Subject,
@@ -29,7 +30,7 @@ from app.routers.resources import Count, Moment, Word, items
 from app.workflow.complaints import surveys
 from app.workflow.complaints.surveys import SurveyDraft
 
-router = APIRouter(tags=["surveys"], route_class=Door)
+router = APIRouter(prefix="/v1", tags=["surveys"], route_class=Door)
 
 Free = Annotated[dict[str, Any], Field(json_schema_extra={"maxProperties": 200})]
 
@@ -177,7 +178,7 @@ async def list_forms(request: Request, actor: CurrentActor) -> Response:
 
 
 @router.get("/survey-forms/{version}", response_model=FormRead)
-async def get_form(version: str, actor: CurrentActor, now: Now) -> Response:
+async def get_form(version: PathName, actor: CurrentActor, now: Now) -> Response:
     """A form version: schema, labels (id, en) and an example that is valid now."""
     form = FORMS.get(version)
     if form is None:

@@ -14,7 +14,15 @@ from app.domain.base import slrt_now
 from app.domain.deployment import advance_clock
 from app.domain.errors import Forbidden, NotFound
 from app.domain.sweep_runs import SweepRun, SweepRuns
-from app.routers.deps import CurrentActor, CurrentKeys, CurrentWiring, Cursor, Limit, Session
+from app.routers.deps import (
+    CurrentActor,
+    CurrentKeys,
+    CurrentWiring,
+    Cursor,
+    Limit,
+    PathName,
+    Session,
+)
 from app.routers.doors import Door
 from app.routers.pages import Cursors, Page, cut, next_link
 from app.routers.replies import reply
@@ -22,8 +30,8 @@ from app.routers.resources import Count, Line, Moment, Word, items
 from app.workflow import accounts, sweeps
 from app.workflow.sweeps import SWEEPS
 
-router = APIRouter(tags=["running"], route_class=Door)
-demo_router = APIRouter(tags=["demo"], route_class=Door)
+router = APIRouter(prefix="/v1", tags=["running"], route_class=Door)
+demo_router = APIRouter(prefix="/v1", tags=["demo"], route_class=Door)
 READERS = (Role.MANAGER, Role.HEAD, Role.ADMIN, Role.DATA_PROTECTION_OFFICER, Role.SUPERVISOR)
 
 
@@ -143,7 +151,7 @@ async def move_clock(body: Advance, session: Session, actor: CurrentActor) -> Re
 
 @demo_router.post("/demo/sweeps/{name}", response_model=SweepRunRead)
 async def run_sweep(
-    name: str, session: Session, actor: CurrentActor, wiring: CurrentWiring
+    name: PathName, session: Session, actor: CurrentActor, wiring: CurrentWiring
 ) -> Response:
     """Run a sweep now, to its end, alone. Demo mode only."""
     accounts.check_admin(actor)

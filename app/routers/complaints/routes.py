@@ -57,7 +57,7 @@ from app.workflow.complaints.table import MACHINE
 from app.workflow.history import log
 from app.workflow.registry import check_checker
 
-router = APIRouter(tags=["complaints"], route_class=Door)
+router = APIRouter(prefix="/v1", tags=["complaints"], route_class=Door)
 
 
 async def _find(session: AsyncSession, id: UUID, actor: Actor, at: datetime) -> Complaint:
@@ -171,7 +171,7 @@ async def search_complaints(
     if query.birth_date:
         found = [one for one in found if _born_on(session, one, query.birth_date)]
     for one in found:
-        log(session, "complaint.found_by_search", one, actor, now)
+        log(session, verbs.FOUND, one, actor, now)
     return reply(
         Page[FoundComplaint].model_construct(
             items=[

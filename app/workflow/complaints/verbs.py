@@ -140,7 +140,7 @@ INTAKE_IN = (S.RECEIVED, S.INCOMPLETE, S.AT_SECRETARIAT)
 UNTIL_CLOSED = frozenset(
     {"documents_seen", "documents_waived", "reporter.phone", "reporter.address"}
 )
-CHANGED = "complaint.changed"
+CHANGED, FOUND = "complaint.changed", "complaint.found_by_search"
 
 
 async def change(

@@ -1,0 +1,168 @@
+"""The generated pages of docs/: the workflows from their tables, and the reference lists."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from app.domain.notifications import Step
+from app.problems.catalogue import CATALOGUE
+from app.settings import Settings
+from app.workflow import accounts, ladder, registry
+from app.workflow.complaints import surveys, verbs
+from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
+from app.workflow.complaints.table import MACHINE as COMPLAINT
+from app.workflow.machine import Machine, names
+from app.workflow.referrals.table import DRAFTED, LINKED, UNLINKED
+from app.workflow.referrals.table import EVENT_TYPES as REFERRAL_EVENTS
+from app.workflow.referrals.table import MACHINE as REFERRAL
+from app.workflow.sweeps import SWEEPS
+
+MADE = "<!-- Made by `make contract` from the code; a test holds both equal. -->\n"
+# Events that no action of a table leaves, and what each says.
+OTHER_EVENTS = {
+    verbs.CHANGED: "What was filed was corrected; `fields` names what.",
+    registry.CHECKED: "The registry was asked; `outcome` says what it knew.",
+    verbs.FOUND: "A desk found the complaint by a search.",
+    surveys.SAVED: "A survey draft was saved; `survey_version` is its new version.",
+    surveys.ADDITIONAL: "The survey of a replaced facilitator was kept beside.",
+    ladder.REMINDED: "The holder was reminded; `told` says how many people.",
+    ladder.ESCALATED: "A level of the ladder was reached; `level` and `told`.",
+    ladder.BREACHED: "The promise was broken; manager and head were told.",
+    ladder.OWNER_REMINDED: "A referral was past its date; `step` says who was told.",
+    DRAFTED: "A referral was drafted from a survey, by a desk or for a waived document.",
+    LINKED: "Another complaint holds the referral too.",
+    UNLINKED: "A complaint no longer holds the referral.",
+    accounts.CREATED: "A person or client was let in.",
+    accounts.CHANGED: "An account was changed or shut out.",
+}
+STEPS = {
+    Step.REMINDER: "75 % of the stage's time is gone.",
+    Step.LEVEL_1: "The stage's time is over; more people may act.",
+    Step.LEVEL_2: "One and a half times the stage's time is over; still more may act.",
+    Step.BREACH: "The promise was broken.",
+    Step.ASSIGNED: "A complaint was given to you.",
+    Step.RETURNED: "A survey came back to be corrected.",
+    Step.RETURNED_TWICE: "A survey came back for the second time.",
+    Step.DAY_7: "Documents have been missing for 7 days.",
+    Step.DAY_21: "Documents have been missing for 21 days.",
+    Step.DAY_30: "Documents have been missing for 30 days; nobody has tried to reach the citizen.",
+    Step.OWNER_ASKED: "A referral is past its date.",
+    Step.UNANSWERED: "A referral has had no answer for 120 days.",
+    Step.INFO_REQUESTED: "A programme's owner asks something.",
+    Step.ANSWERED: "There is an answer to tell.",
+}
+
+
+def write(folder: Path) -> list[Path]:
+    """Write all pages; returns their paths."""
+    pages = {"workflows.md": workflows(), "reference.md": reference()}
+    for name, text in pages.items():
+        (folder / name).write_text(text)
+    return [folder / name for name in pages]
+
+
+def workflows() -> str:
+    """States, clocks, transitions and a diagram of each workflow."""
+    parts = [
+        "# Workflows\n",
+        MADE,
+        "Who may do what from where, as the tables in `app/workflow` have it."
+        " The same is at `GET /v1/workflows/{complaint|referral}`.\n",
+    ]
+    for title, machine, events in (
+        ("Complaint", COMPLAINT, COMPLAINT_EVENTS),
+        ("Referral", REFERRAL, REFERRAL_EVENTS),
+    ):
+        parts += [f"## {title}\n", f"```mermaid\n{machine.mermaid()}\n```\n"]
+        parts += ["### States\n", _states(machine), "### Transitions\n"]
+        parts.append(_transitions(machine, events))
+    return "\n".join(parts)
+
+
+def _states(machine: Machine[Any, Any]) -> str:
+    rows = []
+    for state, rungs in machine.ladder.items():
+        levels = [
+            " or ".join(
+                part
+                for part in (
+                    f"the system: {rung.system}" if rung.system else "",
+                    rung.party.name if rung.party else "",
+                )
+                if part
+            )
+            for rung in (rungs.level_1, rungs.level_2)
+        ]
+        rows.append(
+            (f"`{state}`", rungs.waits_for, rungs.budget or "", rungs.emergency or "", *levels)
+        )
+    return _table(("state", "waits for", "time", "emergency", "level 1", "level 2"), rows)
+
+
+def _transitions(machine: Machine[Any, Any], events: dict[Any, str]) -> str:
+    rows = [
+        (
+            f"`{row.action}`",
+            ", ".join(row.sources),
+            ", ".join("(same)" if target is None else target for target in row.targets),
+            "; ".join(names(row.by)),
+            " ".join(guard.text for guard in row.guards),
+            ", ".join((["note"] if row.note else []) + (["reason"] if row.reasons else [])),
+            f"`{events[row.action]}`",
+        )
+        for row in machine.transitions
+    ]
+    return _table(("action", "from", "to", "by", "only if", "needs", "event"), rows)
+
+
+def reference() -> str:
+    """Settings, problem codes, event types, notification steps and sweeps."""
+    settings = [
+        (f"`SLRT_{name.upper()}`", field.description or "", _default(name, field.default))
+        for name, field in Settings.model_fields.items()
+    ]
+    problems = [
+        (f"`{kind.code}`", kind.status, kind.title_en + ".", kind.advice_en)
+        for kind in sorted(CATALOGUE.values(), key=lambda kind: (kind.status, kind.code))
+    ]
+    taken = [
+        (f"`{type_}`", f"The action `{action}` was taken; `from` and `to` are states.")
+        for table in (COMPLAINT_EVENTS, REFERRAL_EVENTS)
+        for action, type_ in table.items()
+    ]
+    events = taken + [(f"`{type_}`", text) for type_, text in OTHER_EVENTS.items()]
+    sweeps = [(f"`{one.name}`", one.every, one.finds) for one in SWEEPS.values()]
+    return "\n".join(
+        [
+            "# Reference\n",
+            MADE,
+            "## Settings\n",
+            "From the environment, or from a file `.env` in the working directory.\n",
+            _table(("setting", "what", "default"), settings),
+            "## Problem codes\n",
+            "Every answer that is no success is a problem document (RFC 9457) with one of these.\n",
+            _table(("code", "status", "what", "what to do"), problems),
+            "## Event types\n",
+            "What stands in histories. Events are thin: ids and what changed, no personal data.\n",
+            _table(("type", "what"), events),
+            "## Notification steps\n",
+            _table(("step", "why"), [(f"`{step}`", text) for step, text in STEPS.items()]),
+            "## Sweeps\n",
+            _table(("sweep", "every", "finds"), sweeps),
+        ]
+    )
+
+
+def _default(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name.startswith("demo_") and hasattr(value, "get_secret_value"):
+        return f"`{value.get_secret_value()}`"
+    return f"`{value}`"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    names_ = list(head)
+    lines = [f"| {' | '.join(names_)} |", f"|{' --- |' * len(names_)}"]
+    lines += [f"| {' | '.join(str(cell).replace('|', '/') for cell in row)} |" for row in rows]
+    return "\n".join(lines) + "\n"
