@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run demo test test-pg check check-deep bench format lock contract clean
+.PHONY: run demo test test-pg15 check check-deep bench format lock contract clean help
 
 run: $(READY) ## database, demo data, API on port 8000 and the sweeps
 	@SLRT_DEMO=$${SLRT_DEMO:-1} $(BIN)/slrt run
@@ -23,10 +23,14 @@ $(READY): requirements-dev.lock pyproject.toml
 	@touch $@
 
 test: $(READY) ## all tests, with coverage of what must be covered
-	$(BIN)/python tests/run.py
+	@rm -f .coverage .coverage.*
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not deep" --cov --cov-report=
+	$(BIN)/coverage report --include='app/domain/*,app/workflow/*,app/auth.py' --fail-under=100
+	$(BIN)/coverage report --fail-under=95
 
-test-pg: $(READY) ## the API and concurrency tests once more, against PostgreSQL 15
-	$(BIN)/python tests/run.py --postgresql-15
+test-pg15: $(READY) ## the API and concurrency tests once more, against Debian's PostgreSQL 15
+	SLRT_TEST_POSTGRESQL=/usr/lib/postgresql/15/bin $(BIN)/python -m pytest -n 2 \
+		--dist loadfile -m "not deep and not embedded"
 
 check: $(READY) ## format, lint, types, import contracts, contract drift
 	$(BIN)/ruff format --check .
@@ -39,7 +43,7 @@ check-deep: $(READY) ## the sizes named in the promises
 	$(BIN)/python -m pytest tests -m deep --timeout 3000
 
 bench: $(READY) ## our throughput against a hand-written route
-	$(BIN)/python bench/run.py
+	$(BIN)/python -m bench.run
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -56,5 +60,8 @@ lock: $(READY) ## pin what pyproject.toml asks for
 		-c requirements.lock --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 		-o requirements-dev.lock pyproject.toml
 
-clean:
+help: ## this list
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/:/' | column -t -s:
+
+clean: ## remove what was set up; the data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache *.egg-info
