@@ -9,7 +9,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+import asyncpg
+import sqlalchemy as sa
 import typer
+from alembic.util import CommandError
 from pydantic import ValidationError
 from rich.console import Console
 
@@ -241,23 +244,33 @@ def main(arguments: list[str] | None = None) -> Any:
     """The console command: what is wrong is one sentence, never a traceback."""
     try:
         return app(args=arguments)
-    except (EmbeddedError, KeysError) as error:
-        err.print(str(error))
-    except (ValidationError, ValueError) as error:
-        err.print(_first_line(error))
-    except DomainError as error:
-        err.print(error.code)
-        for fault in error.faults:
-            err.print(f"  {fault.pointer or fault.parameter}: {fault.code}")
-    except OSError as error:
-        err.print(f"The database does not answer ({type(error).__name__}).")
+    except (EmbeddedError, KeysError, DomainError, ValueError, CommandError) as error:
+        said = _said(error)
+    except (sa.exc.DBAPIError, OSError) as error:
+        said = _said_of_outside(error)
+    err.print(said, markup=False, highlight=False)
     sys.exit(1)
 
 
-def _first_line(error: Exception) -> str:
+def _said(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+    if isinstance(error, DomainError):
+        faults = [f"  {fault.pointer or fault.parameter}: {fault.code}" for fault in error.faults]
+        return "\n".join([error.code, *faults])
     return str(error)
+
+
+def _said_of_outside(error: sa.exc.DBAPIError | OSError) -> str:
+    """What a database or a file system has against it, in one line."""
+    if isinstance(error, OSError):
+        if error.filename is not None:
+            return f"{error.filename}: {error.strerror}"
+        return f"The database does not answer ({type(error).__name__})."
+    cause = getattr(error.orig, "__cause__", None)
+    if isinstance(cause, asyncpg.UndefinedTableError):
+        return "The database has no tables of slrt yet. Make them with `slrt migrate`."
+    return f"The database refuses: {str(cause or type(error).__name__).splitlines()[0]}"
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
 """The contract: the OpenAPI document of the app, with what every call has in common."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
+from pydantic import BaseModel
 
 from app.problems.catalogue import CATALOGUE
 from app.routers.doors import CREATES, Door, OpenDoor
+from app.workflow.complaints.commands import DATA as COMPLAINT_DATA
+from app.workflow.referrals.verbs import DATA as REFERRAL_DATA
 
 DESCRIPTION = """\
 The open backend for Indonesia's integrated referral service (SLRT): a complaint goes in, an answer
@@ -14,7 +18,7 @@ comes out, and nobody is forgotten in between.
 
 Errors are RFC 9457 problem documents with a stable `code`; see `/problems/{code}`. Single resources
 carry an `ETag`; changes and actions by people need it in `If-Match`. Writes take an
-`Idempotency-Key`, and those that create things need one. Lists are keyset pages with `next_cursor`.
+`Idempotency-Key`; filing, checks and referrals need one. Lists are keyset pages with `next_cursor`.
 Clients must accept fields and enum values they do not know."""
 
 PROBLEM = {
@@ -55,6 +59,14 @@ MATCH = {
     "description": "The ETag last read. Required of people; clients may omit it on actions.",
     "schema": {"type": "string", "maxLength": 32},
 }
+HEADERS = {
+    "ETag": "The version, for If-Match.",
+    "Location": "Where the new thing is.",
+    "Link": 'The next page, rel="next".',
+    "Idempotency-Replayed": "true where an earlier request under the key had done it.",
+    "Retry-After": "Seconds to wait before trying again.",
+    "RateLimit": "What is left of the rate, and seconds until all of it is back.",
+}
 READ_STATUSES = {"400", "401", "403", "404", "429", "500", "503"}
 WRITE_STATUSES = READ_STATUSES | {"408", "409", "413", "415", "422"}
 CHANGE_STATUSES = WRITE_STATUSES | {"412", "428"}
@@ -84,11 +96,35 @@ def _complete(document: dict[str, Any], app: FastAPI) -> dict[str, Any]:
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
         "basic": {"type": "http", "scheme": "basic"},
     }
+    for name, table in (
+        ("ActionRequest", COMPLAINT_DATA),
+        ("ReferralActionRequest", REFERRAL_DATA),
+    ):
+        _describe_data(schemas, schemas[name]["properties"], table)
     for route in _routes(app):
         for method in route.methods or ():
             operation = document["paths"][route.path][method.lower()]
             _describe(operation, route, method)
     return document
+
+
+def _describe_data(
+    schemas: dict[str, Any], properties: dict[str, Any], table: Mapping[Any, type[BaseModel]]
+) -> None:
+    """Say what `data` holds for each action: the model that checks it."""
+    lines = []
+    for action, model in table.items():
+        made = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= made.pop("$defs", {})
+        schemas[model.__name__] = made
+        lines.append(f"- `{action}`: `{model.__name__}`")
+    refs = [
+        {"$ref": f"#/components/schemas/{one.__name__}"} for one in dict.fromkeys(table.values())
+    ]
+    properties["data"] = {
+        "anyOf": [*refs, {"type": "object", "maxProperties": 0}, {"type": "null"}],
+        "description": "By action:\n" + "\n".join(lines) + "\n\nThe others take none.",
+    }
 
 
 def _routes(app: FastAPI) -> list[APIRoute]:
@@ -97,17 +133,11 @@ def _routes(app: FastAPI) -> list[APIRoute]:
 
 
 def _describe(operation: dict[str, Any], route: APIRoute, method: str) -> None:
-    creates = operation.pop(CREATES, None)
+    creates = operation.pop(CREATES, None) is not None
+    changes = method in ("PUT", "PATCH") or route.path.endswith("/actions")
     responses = operation["responses"]
     responses.pop("422", None)
-    changes = method in ("PUT", "PATCH") or route.path.endswith("/actions")
-    if not isinstance(route, Door):
-        statuses = {"500"} if route.path != "/readyz" else {"500", "503"}
-    elif changes:
-        statuses = CHANGE_STATUSES
-    else:
-        statuses = READ_STATUSES if method == "GET" else WRITE_STATUSES
-    for status in sorted(statuses):
+    for status in sorted(_statuses(route, method, changes)):
         responses[status] = {
             "description": f"A problem: {_codes(int(status))}.",
             "content": {
@@ -116,15 +146,56 @@ def _describe(operation: dict[str, Any], route: APIRoute, method: str) -> None:
         }
     if isinstance(route, Door) and not isinstance(route, OpenDoor):
         operation["security"] = [{"bearer": []}]
-        parameters = operation.setdefault("parameters", [])
-        if method != "GET":
-            parameters.append(KEY | {"required": creates is not None})
-        if changes:
-            parameters.append(MATCH | {"required": False})
-        if not parameters:
-            operation.pop("parameters")
-    if route.path == "/v1/auth/token":
+        more = [KEY | {"required": creates}] if method != "GET" else []
+        more += [MATCH | {"required": False}] if changes else []
+        if parameters := operation.get("parameters", []) + more:
+            operation["parameters"] = parameters
+    for status, answer in responses.items():
+        if names := _headers(status, route, method):
+            schema = {"type": "string", "maxLength": 1100}
+            answer["headers"] = {
+                name: {"description": HEADERS[name], "schema": schema} for name in names
+            }
+    _describe_oddities(operation, route.path, method)
+
+
+def _statuses(route: APIRoute, method: str, changes: bool) -> set[str]:
+    if not isinstance(route, Door):
+        return {"500", "503"} if route.path == "/readyz" else {"500"}
+    if changes:
+        return CHANGE_STATUSES
+    return READ_STATUSES if method == "GET" else WRITE_STATUSES
+
+
+def _describe_oddities(operation: dict[str, Any], path: str, method: str) -> None:
+    """What single calls have of their own."""
+    responses = operation["responses"]
+    if (path, method) == ("/v1/complaints", "POST"):
+        responses["200"] = responses["201"] | {
+            "description": "Filed before under the same client_ref, with the same content."
+        }
+    if path == "/metrics":
+        text = {"type": "string", "maxLength": 10**6}
+        responses["200"]["content"] = {"text/plain": {"schema": text}}
+    if path == "/v1/auth/token":
         operation["security"] = [{}, {"basic": []}]
+
+
+def _headers(status: str, route: APIRoute, method: str) -> list[str]:
+    """The headers of an answer that a client should know of."""
+    if status in ("409", "429", "503"):
+        return ["Retry-After"]
+    if not isinstance(route, Door) or not status.startswith("2"):
+        return []
+    single = route.path.endswith(("_id}", "/actions", "/survey")) or status == "201"
+    found = ["ETag"] if single else []
+    if "Page" in str(route.response_model):
+        found.append("Link")
+    if status == "201":
+        found.append("Location")
+    if method != "GET" and not isinstance(route, OpenDoor):
+        found.append("Idempotency-Replayed")
+    return found if isinstance(route, OpenDoor) else [*found, "RateLimit"]
 
 
 def _codes(status: int) -> str:

@@ -6,7 +6,7 @@ import os
 import secrets
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -26,7 +26,7 @@ class SigningKey:
     """An ES256 key pair for tokens, by its id."""
 
     kid: str
-    private_pem: str
+    private_pem: str = field(repr=False)
     public_pem: str
 
 
@@ -73,22 +73,26 @@ def load(path: Path, make: bool = False) -> KeyRing:
 
     Raises KeysError where it is missing or damaged.
     """
-    if make and not path.exists():
-        # Another process may be first.
-        with suppress(FileExistsError):
-            create(path)
     try:
+        if make and not path.exists():
+            # Another process may be first.
+            with suppress(FileExistsError):
+                create(path)
         content = json.loads(path.read_text())
         signing = content["signing"]
         private = serialization.load_pem_private_key(signing["pem"].encode(), None)
         public = private.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-        sealing = content["sealing"]
+        if not isinstance(private, ec.EllipticCurvePrivateKey) or private.curve.key_size != 256:
+            raise ValueError("tokens are signed with P-256")
+        sealing, current = content["sealing"]["keys"], content["sealing"]["current"]
+        if current not in sealing:
+            raise KeyError(current)
         return KeyRing(
             data=Keys(
-                sealing={id: _read(key) for id, key in sealing["keys"].items()},
-                current=sealing["current"],
+                sealing={id: _read(key) for id, key in sealing.items()},
+                current=current,
                 index=_read(content["index"]),
                 pin=_read(content["pin"]),
                 cursor=_read(content["cursor"]),
@@ -102,7 +106,9 @@ def load(path: Path, make: bool = False) -> KeyRing:
         ) from None
     except PermissionError:
         raise KeysError(f"The key file {path} cannot be read by this user.") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise KeysError(f"The key file {path} cannot be used ({error.strerror}).") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise KeysError(f"The key file {path} is damaged ({type(error).__name__}).") from error
 
 

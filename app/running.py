@@ -32,6 +32,8 @@ class RunError(ValueError):
 def run(settings: Settings) -> int:
     """Set up and run until told to stop. Returns the exit code."""
     _check_port(settings)
+    # Told to stop while it prepares, it must still stop the embedded server.
+    signal.signal(signal.SIGTERM, _leave)
     with open_database(settings) as database:
         asyncio.run(_prepare(settings, database))
         children = [_start(settings, database, name) for name in ("serve", "schedule")]
@@ -39,6 +41,10 @@ def run(settings: Settings) -> int:
             return _watch(settings, children)
         finally:
             _stop(children)
+
+
+def _leave(_: int, __: FrameType | None) -> None:
+    sys.exit(128 + signal.SIGTERM)
 
 
 def say(text: str) -> None:
@@ -76,7 +82,9 @@ async def _prepare(settings: Settings, database: Database) -> None:
 def _start(settings: Settings, database: Database, command: str) -> subprocess.Popen[bytes]:
     environment = deployment.child_environment(settings, database)
     # A session of its own: Ctrl-C reaches this process, which stops the others in order.
-    with log_file(settings, command).open("ab") as log:
+    path = log_file(settings, command)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "app.cli", command],
             env=environment,

@@ -1,15 +1,17 @@
 """The HTTP server: it says not ready, lets running calls end, and goes within 25 seconds."""
 
 import asyncio
+import math
 import signal
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
+from app.deadlines import Protocol
 from app.main import Lifetime
 
-ENDS_WITHIN = 20
+ENDS_WITHIN = 23
 
 
 class Server(uvicorn.Server):
@@ -20,12 +22,19 @@ class Server(uvicorn.Server):
         self.lifetime = lifetime
         self.drain_seconds = drain_seconds
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.lifetime.draining or sig == signal.SIGINT:
-            super().handle_exit(sig, frame)
-            return
-        self.lifetime.draining = True
-        asyncio.get_running_loop().call_later(self.drain_seconds, super().handle_exit, sig, frame)
+    def handle_exit(self, sig: int, _: FrameType | None) -> None:
+        # Not uvicorn's own: that one ends by killing itself with the same signal, so that
+        # nothing of the process is closed after it and the exit code says failure.
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        elif self.lifetime.draining or sig == signal.SIGINT:
+            self.should_exit = True
+        else:
+            self.lifetime.draining = True
+            asyncio.get_running_loop().call_later(self.drain_seconds, self._stop)
+
+    def _stop(self) -> None:
+        self.should_exit = True
 
 
 def create_server(
@@ -36,11 +45,12 @@ def create_server(
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_keep_alive=30,
-        timeout_graceful_shutdown=ENDS_WITHIN,
+        # Together with the drain it stays below what an orchestrator grants.
+        timeout_graceful_shutdown=max(1, math.floor(ENDS_WITHIN - drain_seconds)),
     )
     return Server(config, lifetime, drain_seconds)

@@ -1,4 +1,4 @@
-"""The other side of the bench: a plain FastAPI route, the same token check, the same SQL by asyncpg.
+"""The other side of the bench: a plain FastAPI route, the same token check, the same SQL.
 
 `TAPE` (a file) holds the statements that our API sent for one call of each kind, recorded by the
 bench. The route replays them in one transaction and writes the answer that ours gave.

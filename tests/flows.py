@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from app.settings import DEMO_PASSWORD
 from tests.conftest import World
 
 WATES = "35.76.02.1010"
@@ -15,6 +16,9 @@ PATH = (
     "received", "at_secretariat", "assigned", "awaiting_supervisor", "awaiting_manager",
     "forwarded", "answered", "closed",
 )  # fmt: skip
+# The form's example, asked for once in each world.
+EXAMPLES: dict[str, dict[str, Any]] = {}
+PEOPLE: dict[tuple[str, str], str] = {}
 
 
 def key() -> dict[str, str]:
@@ -98,16 +102,16 @@ def check_registry(world: World, id: str, who: str = "puskesos.wates") -> dict[s
 
 
 def facilitator_id(world: World, who: str = "facilitator.wates.1") -> str:
-    found: str = world.as_(who).get("/me").json()["id"]
-    return found
+    return me(world, who)
 
 
 def survey_body(world: World, **changes: Any) -> dict[str, Any]:
     """A complete survey whose one need is PKH, for a person named in it."""
-    forms = world.as_("front.1").get("/survey-forms").json()
-    form = world.as_("front.1").get(f"/survey-forms/{forms['current']}").json()
-    found: dict[str, Any] = form["example"] | {"other_needs": []} | changes
-    return found
+    if world.database not in EXAMPLES:
+        forms = world.as_("front.1").get("/survey-forms").json()
+        form = world.as_("front.1").get(f"/survey-forms/{forms['current']}").json()
+        EXAMPLES[world.database] = form["example"]
+    return EXAMPLES[world.database] | {"other_needs": []} | changes
 
 
 def save_survey(
@@ -172,3 +176,90 @@ def events(world: World, id: str, who: str = "front.1") -> list[dict[str, Any]]:
         world.as_(who).get(f"/complaints/{id}/events", params={"limit": 200}).json()["items"]
     )
     return found
+
+
+def me(world: World, who: str) -> str:
+    """The id of an account."""
+    place = (world.database, who)
+    if place not in PEOPLE:
+        PEOPLE[place] = world.as_(who).get("/me").json()["id"]
+    return PEOPLE[place]
+
+
+def event_of(world: World, id: str, action: str) -> dict[str, Any]:
+    """The newest event of an action."""
+    return [event for event in events(world, id) if event["action"] == action][-1]
+
+
+def patch(world: World, who: str, id: str, **changes: Any) -> httpx.Response:
+    path = f"/complaints/{id}"
+    return world.as_(who).patch(path, json=changes, headers={"If-Match": etag(world, who, path)})
+
+
+def draft_referral(
+    world: World, who: str, complaint: dict[str, Any], program: str = "PIP"
+) -> dict[str, Any]:
+    """A referral drafted by hand."""
+    body = {
+        "complaint_id": complaint["id"],
+        "program_code": program,
+        "beneficiary": {"name": "Dewi Lestari"},
+    }
+    answer = world.as_(who).post("/referrals", json=body, headers=key())
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def hire(world: World, username: str, *roles: tuple[str, ...]) -> str:
+    """Somebody new with some roles, each for a region and, where it has any, programmes."""
+    body = {
+        "username": username,
+        "name": username.title(),
+        "password": DEMO_PASSWORD,
+        "roles": [
+            {"role": role, "region_codes": [code], "program_codes": programs}
+            for role, code, *programs in roles
+        ],
+    }
+    answer = world.as_("admin").post("/users", json=body, headers=key())
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def dismiss(world: World, who: str) -> None:
+    """Shut somebody out."""
+    path = f"/users/{me(world, who)}"
+    headers = {"If-Match": etag(world, "admin", path)}
+    answer = world.as_("admin").patch(path, json={"active": False}, headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
+def told_steps(world: World, who: str, id: str) -> list[str]:
+    """What a person was told about a complaint or referral, oldest first."""
+    found = world.as_(who).get("/notifications", params={"limit": 200}).json()["items"]
+    return [one["step"] for one in found if one["subject"].endswith(id)][::-1]
+
+
+def family(world: World, village: str = WATES) -> dict[str, Any]:
+    """A family of the registry: its household, a member with a number, and the numbers in clear."""
+    rows = world.fetch(
+        """
+        select m.id as member_id, m.household_id, m.name, m.national_id, h.family_card_number
+        from members m join households h on h.id = m.household_id
+        where h.village_code = $1 and m.national_id is not null order by h.id, m.id limit 1
+        """,
+        village,
+    )
+    row, keys = rows[0], world.cluster.keys.data
+    return {
+        "member_id": str(row["member_id"]),
+        "household_id": str(row["household_id"]),
+        "name": row["name"],
+        "national_id": keys.open(
+            row["national_id"], "members", "national_id", row["member_id"]
+        ),
+        "family_card_number": keys.open(
+            row["family_card_number"], "households", "family_card_number", row["household_id"]
+        ),
+    }  # fmt: skip

@@ -25,6 +25,8 @@ from app.demo.people import (
     story,
 )
 
+pytestmark = pytest.mark.embedded
+
 CATALOGUE = Path(__file__).parents[1] / "app" / "domain" / "data" / "programs.csv"
 VILLAGES = ("35.76.01.1003", "35.76.02.1008", "35.76.02.1010", "35.76.03.1002")
 CATEGORIES = {

@@ -24,6 +24,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app import embedded
 
+pytestmark = pytest.mark.embedded
+
 CHECKOUT = Path(embedded.__file__).parents[1]
 AS_ROOT = os.geteuid() == 0
 # Uses the server until it is told to stop, by a line or the end of its input.

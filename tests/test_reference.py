@@ -12,6 +12,8 @@ from fastapi import FastAPI
 
 from app.routers import reference
 
+pytestmark = pytest.mark.embedded
+
 KINDS = {".css": "text/css", ".js": "text/javascript", ".txt": "text/plain"}
 LOADING = {"action", "data", "href", "poster", "src", "srcset"}
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from app.domain.survey_forms import CURRENT, FORMS, PROBLEM_CODES, AnswerProblem, v1
 
+pytestmark = pytest.mark.embedded
+
 Answers = dict[str, Any]
 
 FORM = FORMS[CURRENT]

@@ -15,6 +15,20 @@ create function slrt_now() returns timestamptz language sql volatile parallel sa
     select clock_timestamp() + demo_offset from deployment
 $$
 """
+# An event is written once; all that may come later is its position.
+APPEND_ONLY = """
+create function events_are_append_only() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'UPDATE' and old.pos is null then
+        old.pos := new.pos;
+        if old is not distinct from new then
+            return new;
+        end if;
+    end if;
+    raise exception 'events are append-only';
+end
+$$
+"""
 
 
 def upgrade() -> None:
@@ -32,6 +46,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "escalations",
+        sa.Column("province_code", sa.String(collation="C"), nullable=False),
+        sa.Column("regency_code", sa.String(collation="C"), nullable=False),
+        sa.Column("district_code", sa.String(collation="C"), nullable=False),
+        sa.Column("village_code", sa.String(collation="C"), nullable=False),
         sa.Column("subject_id", sa.Uuid(), nullable=False),
         sa.Column("stage", sa.String(length=60), nullable=False),
         sa.Column(
@@ -537,7 +555,6 @@ def upgrade() -> None:
                 "resolved",
                 "rejected",
                 "unanswered",
-                "undeliverable",
                 "withdrawn",
                 "archived",
                 name="outcome",
@@ -688,6 +705,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "event_notes",
+        sa.Column("province_code", sa.String(collation="C"), nullable=False),
+        sa.Column("regency_code", sa.String(collation="C"), nullable=False),
+        sa.Column("district_code", sa.String(collation="C"), nullable=False),
+        sa.Column("village_code", sa.String(collation="C"), nullable=False),
         sa.Column("event_id", sa.Uuid(), nullable=False),
         sa.Column("note", sa.String(length=4000), nullable=False),
         sa.ForeignKeyConstraint(
@@ -852,6 +873,10 @@ def upgrade() -> None:
     op.create_table(
         "assignments",
         sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("province_code", sa.String(collation="C"), nullable=False),
+        sa.Column("regency_code", sa.String(collation="C"), nullable=False),
+        sa.Column("district_code", sa.String(collation="C"), nullable=False),
+        sa.Column("village_code", sa.String(collation="C"), nullable=False),
         sa.Column("complaint_id", sa.Uuid(), nullable=False),
         sa.Column("facilitator_id", sa.Uuid(), nullable=False),
         sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
@@ -881,6 +906,10 @@ def upgrade() -> None:
     op.create_table(
         "contact_attempts",
         sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("province_code", sa.String(collation="C"), nullable=False),
+        sa.Column("regency_code", sa.String(collation="C"), nullable=False),
+        sa.Column("district_code", sa.String(collation="C"), nullable=False),
+        sa.Column("village_code", sa.String(collation="C"), nullable=False),
         sa.Column("complaint_id", sa.Uuid(), nullable=False),
         sa.Column("stage", sa.Integer(), nullable=False),
         sa.Column(
@@ -917,8 +946,12 @@ def upgrade() -> None:
     op.create_table(
         "delivery_attempts",
         sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("province_code", sa.String(collation="C"), nullable=False),
+        sa.Column("regency_code", sa.String(collation="C"), nullable=False),
+        sa.Column("district_code", sa.String(collation="C"), nullable=False),
+        sa.Column("village_code", sa.String(collation="C"), nullable=False),
         sa.Column("complaint_id", sa.Uuid(), nullable=False),
-        sa.Column("stage", sa.Integer(), nullable=False),
+        sa.Column("reopened_count", sa.Integer(), nullable=False),
         sa.Column(
             "how",
             sa.Enum(
@@ -1129,9 +1162,25 @@ def upgrade() -> None:
     )
     op.create_table(
         "complaint_referrals",
+        sa.Column("province_code", sa.String(collation="C"), nullable=False),
+        sa.Column("regency_code", sa.String(collation="C"), nullable=False),
+        sa.Column("district_code", sa.String(collation="C"), nullable=False),
+        sa.Column("village_code", sa.String(collation="C"), nullable=False),
         sa.Column("complaint_id", sa.Uuid(), nullable=False),
         sa.Column("referral_id", sa.Uuid(), nullable=False),
-        sa.Column("linked", sa.Boolean(), nullable=False),
+        sa.Column(
+            "origin",
+            sa.Enum(
+                "survey",
+                "desk",
+                "waiver",
+                name="origin",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(
             ["complaint_id"],
             ["complaints.id"],
@@ -1153,10 +1202,20 @@ def upgrade() -> None:
     )
     op.execute("insert into deployment (id, demo, demo_offset) values (1, false, interval '0')")
     op.execute(SLRT_NOW)
+    op.execute(APPEND_ONLY)
+    op.execute(
+        "create trigger events_append_only before update or delete on events"
+        " for each row execute function events_are_append_only()"
+    )
+    op.execute(
+        "create trigger events_no_truncate before truncate on events"
+        " for each statement execute function events_are_append_only()"
+    )
 
 
 def downgrade() -> None:
     op.execute("drop function slrt_now")
+    op.execute("drop function events_are_append_only cascade")
     op.drop_index("ix_complaint_referrals_referral_id", table_name="complaint_referrals")
     op.drop_table("complaint_referrals")
     op.drop_index(

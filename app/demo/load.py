@@ -22,7 +22,7 @@ from app.domain.base import new_id, region_columns, slrt_now
 from app.domain.complaints import Complaint, ComplaintState
 from app.domain.deployment import the_deployment
 from app.domain.households import Household, Households, Member, MemberRelation, Sex
-from app.domain.principals import Principal, Principals, RoleGrant, actor_of
+from app.domain.principals import Principal, Principals, RoleGrant
 from app.domain.referrals import Referrals, ReferralState
 from app.domain.routes import Routes
 from app.domain.survey_forms import CURRENT, FORMS
@@ -102,11 +102,8 @@ class Loading:
     homes: list[tuple[Household, Family, list[Member]]] = field(default_factory=list)
 
     async def meet_everybody(self) -> None:
-        principals = Principals(self.session)
-        for kind in PrincipalKind:
-            rows = await principals.page(kind, None, 1000)
-            grants = await principals.grants_of([row.id for row in rows])
-            self.people |= {row.username: actor_of(row, grants[row.id]) for row in rows}
+        everybody = await Principals(self.session).everybody()
+        self.people = {actor.username: actor for actor in everybody}
 
     def fill_registry(self, count: int) -> None:
         households = Households(self.session)

@@ -54,8 +54,6 @@ def enum_type(enum: type[StrEnum]) -> sa.Enum:
 CODE = sa.String(collation="C")
 JSON = JSONB(none_as_null=True)
 
-EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-
 
 def _within_reach(value: datetime) -> datetime:
     # Year 1 and year 9999 overflow when moved to UTC; nothing here happens there.
@@ -128,6 +126,11 @@ def region_columns(village_code: str) -> dict[str, str]:
     parts = village_code.split(".")
     names = ("province_code", "regency_code", "district_code", "village_code")
     return {name: ".".join(parts[: n + 1]) for n, name in enumerate(names)}
+
+
+def region_of(row: Any) -> dict[str, Any]:
+    """The region columns of a row, for another row about the same case."""
+    return {name: getattr(row, name) for name in InRegion.model_fields}
 
 
 def contains(scope: str, code: str) -> bool:

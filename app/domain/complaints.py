@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
 from app.domain.actors import SECRETARIAT, Actor, Role, Scope
-from app.domain.base import CODE, JSON, InRegion, Record, enum_type, within
+from app.domain.base import CODE, JSON, InRegion, Record, enum_type, region_of, within
 from app.domain.errors import NotFound
 from app.domain.events import Event
 from app.domain.identifiers import Keys
@@ -162,7 +162,7 @@ class Complaint(InRegion, Record, table=True):
         return 3 if self.breached_at and not self.handled_at else self.escalation_level
 
 
-class Assignment(Record, table=True):
+class Assignment(InRegion, Record, table=True):
     """Who was to visit, from when until when: decides who may still read."""
 
     __tablename__ = "assignments"
@@ -174,14 +174,14 @@ class Assignment(Record, table=True):
     ended_at: datetime | None = None
 
 
-class DeliveryAttempt(Record, table=True):
+class DeliveryAttempt(InRegion, Record, table=True):
     """One try to tell the citizen the answer."""
 
     __tablename__ = "delivery_attempts"
 
     complaint_id: UUID = Field(foreign_key="complaints.id", index=True)
-    # Attempts count per answer: a reopened complaint starts anew.
-    stage: int
+    # Attempts count per answer: a reopened complaint starts anew, whoever has to tell it.
+    reopened_count: int
     how: DeliveryMethod = Field(sa_type=enum_type(DeliveryMethod))
     told_to: str = Field(max_length=120)
     result: DeliveryResult = Field(sa_type=enum_type(DeliveryResult))
@@ -192,7 +192,7 @@ class DeliveryAttempt(Record, table=True):
     tried_by: UUID
 
 
-class ContactAttempt(Record, table=True):
+class ContactAttempt(InRegion, Record, table=True):
     """One try to reach the citizen about missing documents."""
 
     __tablename__ = "contact_attempts"
@@ -354,7 +354,7 @@ class Complaints:
         """The tries to tell the present answer."""
         statement = sa.select(DeliveryAttempt).where(
             col(DeliveryAttempt.complaint_id) == complaint.id,
-            col(DeliveryAttempt.stage) >= complaint.stage,
+            col(DeliveryAttempt.reopened_count) == complaint.reopened_count,
         )
         return list(await self.session.scalars(statement))
 
@@ -376,7 +376,10 @@ class Complaints:
         if complaint.assigned_to is not None:
             self.session.add(
                 Assignment(
-                    complaint_id=complaint.id, facilitator_id=complaint.assigned_to, began_at=at
+                    complaint_id=complaint.id,
+                    facilitator_id=complaint.assigned_to,
+                    began_at=at,
+                    **region_of(complaint),
                 )
             )
 

@@ -11,10 +11,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import Field, SQLModel, col
+from sqlmodel import Field, col
 
 from app.domain.actors import Role
-from app.domain.base import JSON, InRegion, enum_type, new_id
+from app.domain.base import JSON, InRegion, enum_type, new_id, region_of
 
 NUMBERING_LOCK = 0x51_27_00_01
 
@@ -43,7 +43,7 @@ class Event(InRegion, table=True):
     data: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
 
 
-class EventNote(SQLModel, table=True):
+class EventNote(InRegion, table=True):
     """What a person wrote with a step: kept apart from the log, since it may name people."""
 
     __tablename__ = "event_notes"
@@ -62,7 +62,7 @@ class Events:
         """Add to the log, after locking the subject: its events are then in order."""
         self.session.add(event)
         if note is not None:
-            self.session.add(EventNote(event_id=event.id, note=note))
+            self.session.add(EventNote(event_id=event.id, note=note, **region_of(event)))
         return event
 
     async def of(self, subject_id: UUID, after: int, limit: int) -> Sequence[Any]:
@@ -75,6 +75,19 @@ class Events:
             .limit(limit)
         )
         return (await self.session.execute(statement)).all()
+
+    async def last_step_at(self, subject_id: UUID) -> datetime:
+        """When the last step of a subject happened: as it was claimed, but never ahead."""
+        claimed = sa.func.coalesce(col(Event.happened_at), col(Event.at))
+        statement = (
+            sa.select(sa.func.least(claimed, col(Event.at)))
+            .where(col(Event.subject_id) == subject_id, col(Event.data).op("?")("action"))
+            .order_by(col(Event.seq).desc())
+            .limit(1)
+        )
+        at = await self.session.scalar(statement)
+        assert isinstance(at, datetime)
+        return at
 
     async def number(self, limit: int = 2_000) -> int | None:
         """Give committed events their position: how many, or None while someone else is at it.

@@ -108,7 +108,7 @@ def _referral_reasons(actor: Actor) -> list[tuple[Why, Any]]:
     reasons: list[tuple[Why, Any]] = []
     asked = T.state == R.INFO_REQUESTED
     if owners:
-        with_owner = T.state.in_([R.SENT, R.RECEIVED])
+        with_owner = T.state.in_([R.SENT, R.RECEIVED, R.WAITLISTED])
         reasons.append((Why.POOL, sa.and_(owned_by(owners), with_owner)))
     if offices := actor.regions(*SECRETARIAT):
         reasons.append((Why.POOL, sa.and_(within(T, offices), asked)))

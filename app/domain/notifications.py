@@ -9,9 +9,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import Field, SQLModel, col
+from sqlmodel import Field, col
 
-from app.domain.base import InRegion, Record, enum_type, new_id
+from app.domain.base import InRegion, Record, enum_type, new_id, region_of
 
 
 class SubjectKind(StrEnum):
@@ -38,7 +38,7 @@ class Step(StrEnum):
     ANSWERED = "answered"
 
 
-class Escalation(SQLModel, table=True):
+class Escalation(InRegion, table=True):
     """One record per (subject, stage entry, step): the proof that a step was taken once."""
 
     __tablename__ = "escalations"
@@ -73,22 +73,24 @@ class Notifications:
         self.session = session
 
     async def record(
-        self, subject_id: UUID, stage: str, step: Step, at: datetime, due_at: datetime, told: int
+        self, subject: Any, stage: str, step: Step, at: datetime, due_at: datetime, told: int
     ) -> bool:
-        """Claim a step; False where it was taken before."""
+        """Claim a step of a complaint or referral; False where it was taken before."""
         statement = (
             insert(Escalation)
-            .values(subject_id=subject_id, stage=stage, step=step, at=at, due_at=due_at, told=told)
+            .values(
+                subject_id=subject.id,
+                stage=stage,
+                step=step,
+                at=at,
+                due_at=due_at,
+                told=told,
+                **region_of(subject),
+            )
             .on_conflict_do_nothing()
             .returning(col(Escalation.subject_id))
         )
         return (await self.session.scalar(statement)) is not None
-
-    async def taken(self, subject_id: UUID, stage: str) -> set[Step]:
-        statement = sa.select(col(Escalation.step)).where(
-            col(Escalation.subject_id) == subject_id, col(Escalation.stage) == stage
-        )
-        return set(await self.session.scalars(statement))
 
     def tell(
         self,
@@ -107,10 +109,7 @@ class Notifications:
                 subject_id=subject.id,
                 step=step,
                 at=at,
-                province_code=subject.province_code,
-                regency_code=subject.regency_code,
-                district_code=subject.district_code,
-                village_code=subject.village_code,
+                **region_of(subject),
             )
             for id in dict.fromkeys(people)
         )

@@ -1,5 +1,6 @@
 """Principals: people with roles and service clients with scopes."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -46,23 +47,33 @@ class RoleGrant(Record, table=True):
     program_codes: list[str] = Field(default_factory=list, sa_type=CODES)
 
 
-def actor_of(principal: Principal, grants: list[RoleGrant]) -> Actor:
-    """A principal as one who acts. A client that may answer referrals acts as an agency."""
-    scopes = frozenset(Scope(scope) for scope in principal.scopes)
-    held = [Grant(g.role, tuple(g.region_codes), tuple(g.program_codes)) for g in grants]
-    regions, programs = tuple(principal.region_codes), tuple(principal.program_codes)
+# What an actor is made of. Columns, not rows of the ORM: every call reads some.
+ACTOR_COLUMNS = (
+    col(Principal.id), col(Principal.kind), col(Principal.username), col(Principal.name),
+    col(Principal.scopes), col(Principal.region_codes), col(Principal.program_codes),
+    col(RoleGrant.role), col(RoleGrant.region_codes), col(RoleGrant.program_codes),
+)  # fmt: skip
+
+
+def actors_of(rows: Iterable[Any]) -> list[Actor]:
+    """Principals as those who act, from `ACTOR_COLUMNS`, one row for each grant.
+
+    A client that may answer referrals acts as an agency.
+    """
+    people: dict[UUID, tuple[Any, list[Grant]]] = {}
+    for row in rows:
+        grants = people.setdefault(row[0], (row, []))[1]
+        if row[7] is not None:
+            grants.append(Grant(Role(row[7]), tuple(row[8]), tuple(row[9])))
+    return [_actor(row, grants) for row, grants in people.values()]
+
+
+def _actor(row: Any, grants: list[Grant]) -> Actor:
+    id, kind, username, name = row[:4]
+    scopes, regions, programs = frozenset(map(Scope, row[4])), tuple(row[5]), tuple(row[6])
     if Scope.REFERRALS_ANSWER in scopes:
-        held.append(Grant(Role.AGENCY, regions, programs))
-    return Actor(
-        id=principal.id,
-        kind=principal.kind,
-        username=principal.username,
-        name=principal.name,
-        grants=tuple(held),
-        scopes=scopes,
-        region_codes=regions,
-        program_codes=programs,
-    )
+        grants = [*grants, Grant(Role.AGENCY, regions, programs)]
+    return Actor(id, kind, username, name, tuple(grants), scopes, regions, programs)
 
 
 # A scope that lies in a regency, or that the regency lies in.
@@ -71,6 +82,8 @@ NEAR = """exists (
     where code = :regency
         or starts_with(code, :regency || '.') or starts_with(:regency, code || '.')
 )"""
+
+ADMINS_LOCK = 0x51_27_00_03
 
 
 class Principals:
@@ -86,14 +99,16 @@ class Principals:
         """An active principal as actor, with the domain's time; None where there is none."""
         now = sa.func.slrt_now(type_=sa.DateTime(timezone=True))
         statement = (
-            sa.select(Principal, RoleGrant, now)
+            sa.select(*ACTOR_COLUMNS, now)
             .outerjoin(RoleGrant, col(RoleGrant.principal_id) == col(Principal.id))
             .where(col(Principal.id) == id, col(Principal.active))
         )
         rows = (await self.session.execute(statement)).all()
         if not rows:
             return None
-        return actor_of(rows[0][0], [row[1] for row in rows if row[1]]), rows[0][2]
+        at = rows[0][-1]
+        assert isinstance(at, datetime)
+        return actors_of(rows)[0], at
 
     async def by_username(self, username: str, kind: PrincipalKind) -> Principal | None:
         statement = sa.select(Principal).where(
@@ -132,8 +147,18 @@ class Principals:
             found[grant.principal_id].append(grant)
         return found
 
+    async def lock_admins(self) -> None:
+        """One change at a time: two admins cannot shut each other out at once."""
+        lock = sa.func.hashtextextended("admins", 0)
+        await self.session.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+
     async def any_admin(self) -> bool:
-        """Whether an active person can still administer."""
+        """Whether an active person can still administer.
+
+        Whoever asks waits for others who have asked to commit: of two admins who shut each other
+        out at once, each would find the other one still active.
+        """
+        await self.session.execute(sa.select(sa.func.pg_advisory_xact_lock(ADMINS_LOCK)))
         statement = (
             sa.select(col(RoleGrant.id))
             .join(Principal, col(Principal.id) == col(RoleGrant.principal_id))
@@ -172,23 +197,28 @@ class Principals:
             .scalar_subquery()
         )
         statement = (
-            sa.select(Principal, RoleGrant)
+            sa.select(*ACTOR_COLUMNS)
             .join(RoleGrant, col(RoleGrant.principal_id) == col(Principal.id))
             .where(col(Principal.active), col(Principal.id).in_(here))
             .order_by(col(Principal.username))
         )
-        people: dict[UUID, tuple[Principal, list[RoleGrant]]] = {}
-        for principal, grant in await self.session.execute(statement):
-            people.setdefault(principal.id, (principal, []))[1].append(grant)
-        return [actor_of(principal, grants) for principal, grants in people.values()]
+        return actors_of((await self.session.execute(statement)).all())
+
+    async def everybody(self) -> list[Actor]:
+        """Every active principal as actor, by user name."""
+        statement = (
+            sa.select(*ACTOR_COLUMNS)
+            .outerjoin(RoleGrant, col(RoleGrant.principal_id) == col(Principal.id))
+            .where(col(Principal.active))
+            .order_by(col(Principal.username))
+        )
+        return actors_of((await self.session.execute(statement)).all())
 
 
 def nearest(actor: Actor, village_code: str) -> int:
-    """How near a facilitator is: 3 in the village, 2 the district, 1 the city, 0 elsewhere."""
+    """How near a facilitator of the city is: 3 of the village, 2 of its district, else 1."""
     codes = actor.regions(Role.FACILITATOR)
-    if any(contains(village_code, code) or contains(code, village_code) for code in codes):
+    if any(contains(village_code, code) for code in codes):
         return 3
-    district, regency = village_code.rsplit(".", 1)[0], village_code.rsplit(".", 2)[0]
-    if any(contains(district, code) for code in codes):
-        return 2
-    return 1 if any(contains(regency, code) for code in codes) else 0
+    district = village_code.rsplit(".", 1)[0]
+    return 2 if any(contains(district, code) for code in codes) else 1

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import Field, SQLModel, col
+from sqlmodel import Field, col
 
 from app.domain.actors import Actor, Grant, Role, Scope
-from app.domain.base import CODE, InRegion, Record, enum_type, within
+from app.domain.base import CODE, InRegion, Record, enum_type, region_of, within
 from app.domain.complaints import Complaint, visible_to
 from app.domain.errors import NotFound
 from app.domain.identifiers import Keys
@@ -91,8 +91,11 @@ class Referral(InRegion, Record, table=True):
     next_step_at: datetime | None = None
 
 
-class ComplaintReferral(SQLModel, table=True):
-    """That a complaint holds a referral as an item: its own, or a link to an open one."""
+class ComplaintReferral(InRegion, table=True):
+    """That a complaint holds a referral as an item: its own, or a link to an open one.
+
+    `origin` says where this complaint's need came from, whoever drafted the referral first.
+    """
 
     __tablename__ = "complaint_referrals"
     __table_args__ = (
@@ -102,7 +105,7 @@ class ComplaintReferral(SQLModel, table=True):
 
     complaint_id: UUID = Field(foreign_key="complaints.id")
     referral_id: UUID = Field(foreign_key="referrals.id")
-    linked: bool = False
+    origin: Origin = Field(sa_type=enum_type(Origin))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +130,23 @@ class Referrals:
     def add(self, referral: Referral) -> None:
         """A new referral, held by the complaint it came from."""
         self.session.add(referral)
-        self.link(referral.complaint_id, referral.id, linked=False)
+        self.link(referral.complaint_id, referral, referral.origin)
 
-    def link(self, complaint_id: UUID, referral_id: UUID, linked: bool = True) -> None:
+    def link(self, complaint_id: UUID, referral: Referral, origin: Origin) -> None:
+        """Let a complaint hold it."""
         self.session.add(
-            ComplaintReferral(complaint_id=complaint_id, referral_id=referral_id, linked=linked)
+            ComplaintReferral(
+                complaint_id=complaint_id,
+                referral_id=referral.id,
+                origin=origin,
+                **region_of(referral),
+            )
         )
+
+    async def origins(self, complaint_id: UUID) -> dict[UUID, Origin]:
+        """Where each need that a complaint holds a referral for came from."""
+        statement = sa.select(L.referral_id, L.origin).where(L.complaint_id == complaint_id)
+        return dict((await self.session.execute(statement)).all())
 
     async def unlink(self, complaint_id: UUID, referral_id: UUID) -> None:
         await self.session.execute(
@@ -140,11 +154,6 @@ class Referrals:
                 L.complaint_id == complaint_id, L.referral_id == referral_id
             )
         )
-
-    async def remove(self, referral: Referral) -> None:
-        """Take a draft back that was never shown to anyone."""
-        await self.session.execute(sa.delete(ComplaintReferral).where(L.referral_id == referral.id))
-        await self.session.delete(referral)
 
     def national_id(self, referral: Referral) -> str | None:
         sealed = referral.beneficiary_national_id

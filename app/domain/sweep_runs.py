@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
@@ -72,16 +72,15 @@ class SweepRuns:
     async def get(self, id: UUID) -> SweepRun:
         return (await self.session.scalars(sa.select(SweepRun).where(col(SweepRun.id) == id))).one()
 
-    async def last(self, sweep: str, lock: bool = False) -> SweepRun | None:
-        """The newest finished run."""
+    async def lock_last(self, sweep: str) -> SweepRun | None:
+        """The newest finished run, held until commit; None also while somebody else holds it."""
         statement = (
             sa.select(SweepRun)
             .where(col(SweepRun.sweep) == sweep, col(SweepRun.finished_at).is_not(None))
             .order_by(col(SweepRun.id).desc())
             .limit(1)
+            .with_for_update(skip_locked=True)
         )
-        if lock:
-            statement = statement.with_for_update(skip_locked=True)
         return (await self.session.scalars(statement)).one_or_none()
 
     async def last_finished(self) -> dict[str, SweepRun]:
@@ -89,7 +88,7 @@ class SweepRuns:
         statement = (
             sa.select(SweepRun)
             .where(col(SweepRun.finished_at).is_not(None))
-            .distinct(col(SweepRun.sweep))
+            .ext(distinct_on(col(SweepRun.sweep)))
             .order_by(col(SweepRun.sweep), col(SweepRun.id).desc())
         )
         return {run.sweep: run for run in await self.session.scalars(statement)}
@@ -128,6 +127,13 @@ class SweepRuns:
                 col(ParkedRow.sweep) == sweep, col(ParkedRow.subject_id).in_(subject_ids)
             )
         )
+
+    async def forget_parked(self, before: datetime) -> int:
+        """Drop what was to be tried again before a moment, and was not found due any more."""
+        result = await self.session.execute(
+            sa.delete(ParkedRow).where(col(ParkedRow.retry_at) < before)
+        )
+        return int(getattr(result, "rowcount", 0))
 
     async def parked_counts(self) -> dict[str, int]:
         statement = sa.select(col(ParkedRow.sweep), sa.func.count()).group_by(col(ParkedRow.sweep))

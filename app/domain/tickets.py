@@ -7,8 +7,3 @@ def ticket(regency_code: str, year: int, number: int) -> str:
     """The Damm digit catches any one wrong digit and any two that changed places."""
     digits = f"{regency_code.replace('.', '')}{year}{number:06d}"
     return f"{digits[:4]}-{digits[4:8]}-{digits[8:]}-{damm.calc_check_digit(digits)}"
-
-
-def is_ticket(value: str) -> bool:
-    """Whether a ticket was copied without a slip."""
-    return bool(damm.is_valid(value.replace("-", "")))

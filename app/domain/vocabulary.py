@@ -92,7 +92,6 @@ class Outcome(StrEnum):
     RESOLVED = "resolved"
     REJECTED = "rejected"
     UNANSWERED = "unanswered"
-    UNDELIVERABLE = "undeliverable"
     WITHDRAWN = "withdrawn"
     ARCHIVED = "archived"
 

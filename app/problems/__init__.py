@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.domain.errors import DomainError, Fault
 from app.problems.catalogue import CATALOGUE, fault_text
@@ -19,6 +20,7 @@ logger = logging.getLogger("slrt.problems")
 MEDIA_TYPE = "application/problem+json"
 ERRORS_AT_MOST = 50
 RETRY_SOON = 1
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -162,7 +164,21 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
 async def on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = HTTP_CODES.get(error.status_code, "http_error")
-    return problem(request, code, status=error.status_code, headers=error.headers)
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return problem(request, code, status=error.status_code, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of a path, of all its routes: the framework names those of the first alone."""
+    where = {"type": "http", "path": request.scope["path"], "headers": []}
+    return ", ".join(
+        method
+        for method in METHODS
+        if any(
+            route.matches(where | {"method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    )
 
 
 BUSY = (
@@ -183,18 +199,20 @@ def unavailable(error: BaseException) -> str | None:
         if isinstance(cause, BUSY):
             return "busy"
         lost = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
-        state = getattr(cause, "sqlstate", None) or ""
-        if (
-            error.connection_invalidated
-            or isinstance(cause, lost)
-            or state[:2] in ("57", "53", "08")
-        ):
+        if error.connection_invalidated or isinstance(cause, lost):
             return "database_unavailable"
-        return None
+        return _by_state(cause)
     gone = (OSError, asyncio.TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
     if isinstance(error, gone):
         return "database_unavailable"
+    return _by_state(error)
+
+
+def _by_state(error: BaseException | None) -> str | None:
+    """By the SQLSTATE class: the server is away or full, or its tables are not made yet."""
     state = getattr(error, "sqlstate", None) or ""
+    if state in ("42P01", "42883"):
+        return "not_ready"
     return "database_unavailable" if state[:2] in ("57", "53", "08") else None
 
 

@@ -1,6 +1,7 @@
 """Signing in over HTTP: people with a password, clients with a secret."""
 
-from typing import Annotated
+import math
+from typing import Annotated, Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -11,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth import LIFETIME, basic_credentials, verify_secret
 from app.domain.actors import PrincipalKind, Role, Scope
 from app.domain.base import line
-from app.domain.errors import Unauthenticated
-from app.domain.principals import Principals
+from app.domain.errors import TooManyRequests, Unauthenticated
+from app.domain.principals import Principal, Principals
 from app.domain.sweep_runs import SweepRuns
 from app.problems import problem
 from app.routers import bodies
@@ -22,6 +23,7 @@ from app.routers.replies import reply
 from app.routers.resources import Codes, Count, Line, Name, Word, items
 from app.routers.resources import text as read_text
 
+SECRET_MAX = 200
 router = APIRouter(prefix="/v1", tags=["identity"], route_class=OpenDoor)
 me_router = APIRouter(prefix="/v1", tags=["identity"], route_class=Door)
 
@@ -30,7 +32,7 @@ class Credentials(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     username: line(64)  # type: ignore[valid-type]
-    password: Annotated[str, Field(min_length=1, max_length=200)]
+    password: Annotated[str, Field(min_length=1, max_length=SECRET_MAX)]
 
 
 class TokenRead(BaseModel):
@@ -65,13 +67,12 @@ class KeySet(BaseModel):
 
 
 @router.post("/auth/sessions", status_code=201, response_model=TokenRead)
-async def sign_in(body: Credentials, session: Session, wiring: CurrentWiring) -> Response:
+async def sign_in(
+    request: Request, body: Credentials, session: Session, wiring: CurrentWiring
+) -> Response:
     """A person's access token, for ten minutes."""
     principal = await Principals(session).by_username(body.username, PrincipalKind.PERSON)
-    usable = principal is not None and principal.active
-    known = await verify_secret(
-        principal.secret_hash if principal and usable else None, body.password
-    )
+    known = await _verified(request, wiring, body.username, principal, body.password)
     if principal is None or not known:
         raise Unauthenticated("credentials_invalid")
     return reply(await _token(session, wiring, principal.id), 201)
@@ -112,14 +113,45 @@ async def issue_token(request: Request, session: Session, wiring: CurrentWiring)
     principal = None
     if name and len(name) <= 64 and "\0" not in name:
         principal = await Principals(session).by_username(name, PrincipalKind.CLIENT)
-    usable = principal is not None and principal.active
-    known = await verify_secret(
-        principal.secret_hash if principal and usable else None, secret[:200]
-    )
+    extra = {"error": "temporarily_unavailable"}
+    known = await _verified(request, wiring, name[:64], principal, secret, **extra)
     if principal is None or not known:
         headers = {"WWW-Authenticate": 'Basic realm="slrt"'}
         return problem(request, "invalid_client", headers=headers, error="invalid_client")
     return reply(await _token(session, wiring, principal.id))
+
+
+async def _verified(
+    request: Request,
+    wiring: Wiring,
+    name: str,
+    principal: Principal | None,
+    secret: str,
+    **extra: Any,
+) -> bool:
+    """Whether the secret is the principal's.
+
+    Failures are counted by account and address: whoever guesses is slowed down, and nobody else
+    is locked out. Raises TooManyRequests.
+    """
+    who = (name, request.client.host if request.client else "")
+    _check_failures(request, wiring, who, **extra)
+    usable = principal is not None and principal.active and len(secret) <= SECRET_MAX
+    known = await verify_secret(
+        principal.secret_hash if principal and usable else None, secret[:SECRET_MAX]
+    )
+    # Guesses that were sent at once have been counted by now.
+    _check_failures(request, wiring, who, **extra)
+    if not known:
+        wiring.failures.take(who)
+    return known
+
+
+def _check_failures(request: Request, wiring: Wiring, who: tuple[str, str], **extra: Any) -> None:
+    wait, state = wiring.failures.take(who, count=False)
+    if wait > 0:
+        request.scope["rate_limit"] = (wiring.failures.policy, state)
+        raise TooManyRequests("too_many_requests", retry_after=math.ceil(wait), **extra)
 
 
 async def _form(request: Request) -> dict[str, str] | None:

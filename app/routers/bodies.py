@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import math
 from typing import Any
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from app.domain.base import clean, has_forbidden_characters
 from app.domain.errors import Fault, Invalid, RequestTimeout, TooLarge, UnsupportedMediaType
@@ -30,7 +32,8 @@ async def read(request: Request, limit: int = JSON_LIMIT) -> bytes:
                     chunks.append(chunk)
                 elif size > DRAINED_AT_MOST:
                     break
-    except TimeoutError:
+    except (TimeoutError, ClientDisconnect):
+        # Of one that hung up nobody hears; it is no fault of ours that would be logged as such.
         raise RequestTimeout("request_timeout") from None
     if too_large:
         raise TooLarge("body_too_large")
@@ -53,6 +56,7 @@ def parse(body: bytes) -> tuple[Any, Any]:
         sent = json.loads(
             body.decode("utf-8"),
             parse_constant=_refuse,
+            parse_float=_finite,
             object_pairs_hook=_no_repetition,
         )
         faults: list[Fault] = []
@@ -66,6 +70,13 @@ def parse(body: bytes) -> tuple[Any, Any]:
 
 def _refuse(_: str) -> None:
     raise ValueError("not a JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("larger than any number")
+    return value
 
 
 def _no_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -259,8 +259,6 @@ async def list_facilitators(
     near = region or (scopes[0] if scopes else None)
     sees = actor.holds_near(".".join((near or "").split(".")[:2]), *SEES_FACILITATORS)
     found = await facilitators.candidates(session, near) if near and sees else []
-    if region is not None and region.count(".") > 1:
-        found = [one for one in found if one.nearness > 0]
     last = await Complaints(session).last_activity([one.actor.id for one in found])
     body = Page[FacilitatorRead](
         items=[

@@ -13,7 +13,7 @@ from app.domain.actors import Actor
 from app.domain.errors import PreconditionFailed, PreconditionRequired
 from app.domain.idempotency_keys import IdempotencyKey, IdempotencyKeys
 from app.keys import KeyRing
-from app.routers.doors import Visit, Wiring
+from app.routers.doors import KEYED, Visit, Wiring
 from app.settings import Settings
 
 
@@ -99,6 +99,7 @@ async def get_retry(visit: CurrentVisit) -> Retry:
     return Retry(visit)
 
 
+KEYED.add(get_retry)
 Retrying = Annotated[Retry, Depends(get_retry)]
 
 

@@ -8,7 +8,7 @@ import hashlib
 import math
 import re
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -52,6 +52,8 @@ class Wiring:
     keys: KeyRing
     tokens: Tokens
     limits: RateLimit
+    # Failed sign-ins of one account from one address: ten at once, then one in ten seconds.
+    failures: RateLimit = field(default_factory=lambda: RateLimit(6, 10))
 
 
 @dataclass
@@ -71,6 +73,8 @@ class Visit:
 Finder = Callable[[AsyncSession, UUID, Actor, datetime], Awaitable[Any]]
 # Which record a path parameter names, and how it is found in the caller's sight.
 FINDERS: dict[str, Finder] = {}
+# The dependencies that use the idempotency key; calls without one of them ignore it.
+KEYED: set[Callable[..., Any]] = set()
 
 
 class BodyRequest(Request):
@@ -95,11 +99,12 @@ class Door(APIRoute):
         handle = super().get_route_handler()
         known = _query_names(self.dependant)
         takes_json = self.body_field is not None
+        takes_key = _takes_key(self.dependant)
         creates = bool((self.openapi_extra or {}).get(CREATES))
 
         async def enter(request: Request) -> Response:
             try:
-                return await self._enter(request, handle, known, takes_json, creates)
+                return await self._enter(request, handle, known, takes_json, takes_key, creates)
             except DomainError as error:
                 return await on_domain_error(request, error)
             except RequestValidationError as error:
@@ -115,6 +120,7 @@ class Door(APIRoute):
         handle: Callable[[Request], Awaitable[Response]],
         known: frozenset[str],
         takes_json: bool,
+        takes_key: bool,
         creates: bool,
     ) -> Response:
         wiring: Wiring = request.state.wiring
@@ -126,7 +132,8 @@ class Door(APIRoute):
             actor, now = await _actor(session, principal_id)
             subject = await _subject(request, session, actor, now)
             _check_query(request, known)
-            key, if_match = _headers(request, creates)
+            key = _idempotency_key(request, creates) if takes_key else None
+            if_match = _if_match(request)
             sent = None
             if takes_json:
                 bodies.check_media_type(request)
@@ -178,6 +185,8 @@ async def _subject(
     request: Request, session: AsyncSession, actor: Actor | None, now: datetime
 ) -> Any:
     """The record that the path names. What is malformed or out of sight is not found."""
+    if any(has_forbidden_characters(value) for value in request.path_params.values()):
+        raise NotFound
     for name, value in request.path_params.items():
         if name in FINDERS and actor is not None:
             try:
@@ -206,18 +215,32 @@ def _check_query(request: Request, known: frozenset[str]) -> None:
         raise BadRequest("unknown_parameter" if unknown else "parameter_invalid", tuple(faults))
 
 
-def _headers(request: Request, creates: bool) -> tuple[str | None, int | None]:
-    """The idempotency key and the version of If-Match; -1 stands for one that never matches."""
-    key = request.headers.get("idempotency-key")
-    if key is None and creates:
+def _header(request: Request, name: str) -> str | None:
+    """A header; sent more than once, its values are one list (RFC 9110, 5.3)."""
+    values = request.headers.getlist(name)
+    return ", ".join(values) if values else None
+
+
+def _idempotency_key(request: Request, required: bool) -> str | None:
+    key = _header(request, "idempotency-key")
+    if key is None and required:
         raise BadRequest("idempotency_key_missing")
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
         raise BadRequest("idempotency_key_invalid")
-    sent = request.headers.get("if-match")
+    return key
+
+
+def _if_match(request: Request) -> int | None:
+    """The version of If-Match; -1 stands for one that never matches."""
+    sent = _header(request, "if-match")
     if sent is None:
-        return key, None
+        return None
     match = ETAG.fullmatch(sent.strip())
-    return key, int(match[1]) if match else -1
+    return int(match[1]) if match else -1
+
+
+def _takes_key(dependant: Dependant) -> bool:
+    return dependant.call in KEYED or any(_takes_key(one) for one in dependant.dependencies)
 
 
 def _query_names(dependant: Dependant) -> frozenset[str]:

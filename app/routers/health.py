@@ -68,7 +68,9 @@ async def ready(request: Request) -> Response:
             )
     except Exception:
         return problem(request, "database_unavailable", headers={"Retry-After": "1"})
-    if at != head() or (deployment.demo and deployment.demo_loaded_at is None):
+    strangers = deployment.keys_fingerprint not in (None, wiring.keys.data.fingerprint())
+    unfinished = deployment.demo and deployment.demo_loaded_at is None
+    if at != head() or strangers or unfinished:
         return problem(request, "not_ready", headers={"Retry-After": "2"})
     status = "degraded" if late else "ready"
     return JSONResponse({"status": status, "late_sweeps": late})

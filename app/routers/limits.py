@@ -27,14 +27,14 @@ class RateLimit:
     def policy(self) -> str:
         return f'"default";q={self.per_minute};w=60'
 
-    def take(self, principal: Hashable) -> tuple[float, str]:
-        """Seconds to wait (0: go ahead) and the RateLimit header of the answer."""
+    def take(self, principal: Hashable, count: bool = True) -> tuple[float, str]:
+        """Seconds to wait (0: go ahead) and the RateLimit header; without `count` only a look."""
         now = self.clock()
         if len(self.empty_at) > 10_000:
             self.empty_at = {who: at for who, at in self.empty_at.items() if at > now}
         used_until = max(self.empty_at.get(principal, now), now)
         wait = used_until + self.interval - now - self.burst * self.interval
-        if wait <= 0:
+        if wait <= 0 and count:
             used_until += self.interval
             self.empty_at[principal] = used_until
         left = max(0, int(self.burst - (used_until - now) / self.interval))

@@ -34,7 +34,9 @@ def reference(request: Request, model: BaseModel, **headers: str) -> Response:
     body = model.model_dump_json(by_alias=True).encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
     found: dict[str, Any] = {"ETag": etag, "Cache-Control": "public, max-age=3600", **headers}
-    known = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
+    # Compared weakly (RFC 9110, 13.1.2): a proxy that compresses makes an ETag weak.
+    sent = request.headers.get("if-none-match", "").split(",")
+    known = [tag.strip().removeprefix("W/") for tag in sent]
     if etag in known or "*" in known:
         return Response(None, 304, found)
     return Response(body, 200, found, media_type=JSON)

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import Actor, Role
+from app.domain.actors import SYSTEM, Actor, Role
+from app.domain.base import region_of
 from app.domain.events import Event, Events
 
 # Which of a person's roles is written when several fit: the one nearest to deciding goes last.
@@ -34,15 +35,14 @@ def log(
             subject_id=subject.id,
             subject_version=subject.version,
             actor_id=actor.id,
-            actor_role=actor.role_for(subject.village_code, *IN_ORDER),
+            actor_role=Role.SYSTEM
+            if actor is SYSTEM
+            else actor.role_for(subject.village_code, *IN_ORDER),
             at=at,
             happened_at=happened_at,
             reason=reason,
             data=data,
-            province_code=subject.province_code,
-            regency_code=subject.regency_code,
-            district_code=subject.district_code,
-            village_code=subject.village_code,
+            **region_of(subject),
         ),
         note,
     )

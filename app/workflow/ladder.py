@@ -13,11 +13,10 @@ from app.workflow import facilitators
 from app.workflow.complaints import clock
 from app.workflow.complaints.case import Case, case_of, staff_of
 from app.workflow.complaints.commands import Command, ComplaintAction, Facilitator
-from app.workflow.complaints.table import LADDER
+from app.workflow.complaints.table import LADDER, MACHINE
 from app.workflow.complaints.verbs import apply
 from app.workflow.history import log
-from app.workflow.parties import DESK, HEAD, MANAGER, PUSKESOS, told
-from app.workflow.parties import SECRETARIAT as OFFICE
+from app.workflow.parties import ASSIGNED, DESK, HEAD, MANAGER, PUSKESOS, told
 from app.workflow.referrals import clock as referral_clock
 
 A, S, R = ComplaintAction, ComplaintState, ReferralState
@@ -29,7 +28,7 @@ INCOMPLETE_STEPS = (Step.DAY_7, Step.DAY_21, Step.DAY_30)
 
 async def take_step(session: AsyncSession, complaint: Complaint, at: datetime) -> None:
     """The next step of a locked complaint's stage: told once, then the one after it is set."""
-    case = await case_of(session, complaint, at)
+    case = await case_of(session, complaint, at, staffed=True)
     if complaint.state is S.INCOMPLETE:
         await _incomplete(session, case, at)
         return
@@ -37,10 +36,10 @@ async def take_step(session: AsyncSession, complaint: Complaint, at: datetime) -
     step, due_at = STEPS[number], complaint.next_step_at or at
     stage = str(complaint.stage)
     if number > 0 and await _system_acts(session, case, step, at):
-        await Notifications(session).record(complaint.id, stage, step, at, due_at, 1)
+        await Notifications(session).record(complaint, stage, step, at, due_at, 1)
         return
     people = _people(case, number)
-    if await Notifications(session).record(complaint.id, stage, step, at, due_at, len(people)):
+    if await Notifications(session).record(complaint, stage, step, at, due_at, len(people)):
         Notifications(session).tell(people, SubjectKind.COMPLAINT, complaint, step, at)
         log(
             session, ESCALATED if number else REMINDED, complaint, SYSTEM, at,
@@ -53,12 +52,12 @@ async def take_step(session: AsyncSession, complaint: Complaint, at: datetime) -
 
 async def breach(session: AsyncSession, complaint: Complaint, at: datetime) -> None:
     """The promise of a locked complaint is broken: once per deadline, told to manager and head."""
-    case = await case_of(session, complaint, at)
+    case = await case_of(session, complaint, at, staffed=True)
     people = [*told(MANAGER, case), *told(HEAD, case)]
     stage = f"deadline {complaint.deadline_at.isoformat()}"
     complaint.breached_at = at
     if await Notifications(session).record(
-        complaint.id, stage, Step.BREACH, at, complaint.deadline_at, len(people)
+        complaint, stage, Step.BREACH, at, complaint.deadline_at, len(people)
     ):
         Notifications(session).tell(people, SubjectKind.COMPLAINT, complaint, Step.BREACH, at)
         log(session, BREACHED, complaint, SYSTEM, at, told=len(people))
@@ -66,13 +65,13 @@ async def breach(session: AsyncSession, complaint: Complaint, at: datetime) -> N
 
 def holders(case: Case) -> list[UUID]:
     """Who holds a complaint now: the people its stage waits for."""
-    party = LADDER[case.state].holder
-    if party is None:
-        return []
-    if case.state is S.RECEIVED:
-        return told(PUSKESOS, case) or told(OFFICE, case)
-    # Without a facilitator the office that took it holds the answer.
-    return told(party, case) or told(DESK, case)
+    if case.complaint.assigned_to is not None and LADDER[case.state].holder is ASSIGNED:
+        return told(ASSIGNED, case)
+    # Whoever may not decide on this one is not waited for: then it is with those who may.
+    able = [one for one in case.staff.people if MACHINE.advancing(case, one)]
+    party = PUSKESOS if case.state is S.RECEIVED else LADDER[case.state].holder
+    first = [one.id for one in able if party and party.may(one, case)]
+    return first or [one.id for one in able]
 
 
 def _people(case: Case, number: int) -> list[UUID]:
@@ -116,7 +115,7 @@ async def _incomplete(session: AsyncSession, case: Case, at: datetime) -> None:
     people = told(DESK, case)
     due_at = complaint.next_step_at or at
     if await Notifications(session).record(
-        complaint.id, str(complaint.stage), INCOMPLETE_STEPS[number], at, due_at, len(people)
+        complaint, str(complaint.stage), INCOMPLETE_STEPS[number], at, due_at, len(people)
     ):
         step = INCOMPLETE_STEPS[number]
         Notifications(session).tell(people, SubjectKind.COMPLAINT, complaint, step, at)
@@ -134,29 +133,26 @@ async def ask_owner(session: AsyncSession, referral: Referral, at: datetime) -> 
     complaint = await Complaints(session).peek(referral.complaint_id)
     staff = await staff_of(session, referral.regency_code)
     due_at = referral.next_step_at or at
-    final = referral_clock.unanswered_at(referral)
+    step, following = Step.OWNER_ASKED, referral_clock.next_step(referral, due_at)
+    people = [
+        one
+        for one in staff.people
+        if one.holds_program(
+            referral.village_code, referral.program_code, Role.AGENCY, Role.PROGRAM_MANAGER
+        )
+    ]
     if referral.state is R.INFO_REQUESTED:
         step, people = Step.INFO_REQUESTED, staff.holding(referral.village_code, *SECRETARIAT)
         following = at + timedelta(days=3)
-    elif referral.state is not R.WAITLISTED and at >= final:
+    elif referral.state is R.WAITLISTED:
+        following = at + timedelta(days=90)
+    elif due_at != referral.due_at:
         step, people = Step.UNANSWERED, staff.holding(referral.village_code, Role.MANAGER)
-        following = None
-    else:
-        step = Step.OWNER_ASKED
-        people = [
-            one
-            for one in staff.people
-            if one.holds_program(
-                referral.village_code, referral.program_code, Role.AGENCY, Role.PROGRAM_MANAGER
-            )
-        ]
-        waits = referral.state is R.WAITLISTED
-        following = at + timedelta(days=90) if waits else max(final, due_at)
     ids = [one.id for one in people]
     if complaint.assigned_to and step is not Step.UNANSWERED:
         ids.append(complaint.assigned_to)
     stage = f"{referral.stage} {due_at.isoformat()}"
-    if await Notifications(session).record(referral.id, stage, step, at, due_at, len(ids)):
+    if await Notifications(session).record(referral, stage, step, at, due_at, len(ids)):
         Notifications(session).tell(ids, SubjectKind.REFERRAL, referral, step, at)
         log(session, OWNER_REMINDED, referral, SYSTEM, at, step=step, told=len(ids))
     referral.next_step_at = following

@@ -13,6 +13,7 @@ StateT = TypeVar("StateT", bound=StrEnum)
 ActionT = TypeVar("ActionT", bound=StrEnum)
 
 Predicate = Callable[[Actor, Any], bool]
+NOT_NOW = "action_not_allowed"
 # A row whose reason is free text.
 ANY_REASON = ("any",)
 
@@ -96,8 +97,9 @@ class Machine(Generic[StateT, ActionT]):
     ladder: Mapping[StateT, Ladder]
     transitions: tuple[Transition[StateT, ActionT], ...]
     system: Party
-    # Who may take every action of a state once the promise is broken.
+    # Who may take every action of a state once the promise is broken, and where it can be.
     on_breach: tuple[Party, ...] = ()
+    promised: tuple[StateT, ...] = ()
     rows: dict[tuple[StateT, ActionT], Transition[StateT, ActionT]] = field(
         init=False, default_factory=dict
     )
@@ -139,7 +141,10 @@ class Machine(Generic[StateT, ActionT]):
             return row.by
         ladder = self.ladder[state]
         named = (ladder.level_1.party, ladder.level_2.party)
-        return (*row.by, *(party for party in named if party), *self.on_breach)
+        return (*row.by, *(party for party in named if party), *self._above(state))
+
+    def _above(self, state: StateT) -> tuple[Party, ...]:
+        return self.on_breach if state in self.promised else ()
 
     def ever(self, actor: Actor, case: Any, action: ActionT) -> bool:
         """Whether any row or ladder gives the action to any of the actor's roles and scopes."""
@@ -163,7 +168,7 @@ class Machine(Generic[StateT, ActionT]):
         named = [
             (case.stage_level >= 1, ladder.level_1.party),
             (case.stage_level >= 2, ladder.level_2.party),
-            *((case.breached, party) for party in self.on_breach),
+            *((case.breached, party) for party in self._above(case.state)),
         ]
         return any(open_ and party and party.may(actor, case) for open_, party in named)
 
@@ -177,27 +182,21 @@ class Machine(Generic[StateT, ActionT]):
         """
         self.check_role(case, action, actor)
         if not self.standing(actor, case, action):
-            raise Conflict("action_not_allowed")
+            raise Conflict(NOT_NOW)
         row = self.rows[case.state, action]
-        self._guards(row, case, actor, command, forbidden=True)
+        now, eyes, rest = _in_order(row.guards)
+        self._guards((*now, *eyes), case, actor, command)
         self._needs(row, command)
-        self._guards(row, case, actor, command, forbidden=False)
+        self._guards(rest, case, actor, command)
         return row
 
     def check_role(self, case: Any, action: ActionT, actor: Actor) -> None:
         if not self.ever(actor, case, action):
             raise Forbidden("role_not_allowed")
 
-    def _guards(
-        self,
-        row: Transition[StateT, ActionT],
-        case: Any,
-        actor: Actor,
-        command: Any,
-        forbidden: bool,
-    ) -> None:
-        for guard in row.guards:
-            if (guard.kind is Forbidden) == forbidden and not guard.holds(case, actor, command):
+    def _guards(self, guards: Iterable[Guard], case: Any, actor: Actor, command: Any) -> None:
+        for guard in guards:
+            if not guard.holds(case, actor, command):
                 raise guard.kind(guard.code)
 
     def _needs(self, row: Transition[StateT, ActionT], command: Any) -> None:
@@ -236,6 +235,13 @@ class Machine(Generic[StateT, ActionT]):
         lines = [f"    {a} --> {b}: {', '.join(names)}" for (a, b), names in arrows.items()]
         final = [f"    {state} --> [*]" for state in self.final]
         return "\n".join(["stateDiagram-v2", f"    [*] --> {self.initial}", *lines, *final])
+
+
+def _in_order(guards: Iterable[Guard]) -> tuple[list[Guard], list[Guard], list[Guard]]:
+    """Guards about the state, about who decides, and the others: as they are answered."""
+    now = [one for one in guards if one.code == NOT_NOW]
+    eyes = [one for one in guards if one.kind is Forbidden]
+    return now, eyes, [one for one in guards if one not in now and one not in eyes]
 
 
 def by(*parties: Party) -> tuple[Party, ...]:

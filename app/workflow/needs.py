@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
-from app.domain.base import line, new_id
+from app.domain.base import line, new_id, region_of
 from app.domain.complaints import Complaint
 from app.domain.errors import Fault, Invalid
 from app.domain.households import Household, Households, Member
@@ -57,17 +57,20 @@ class ProgramNeed(BaseModel):
 async def check(
     session: AsyncSession, complaint: Complaint, needs: Sequence[ProgramNeed], pointer: str
 ) -> None:
-    """Raises Invalid for programmes, members or households that do not exist in the city."""
+    """Raises Invalid for programmes, members or households that do not exist in the city.
+
+    `pointer` is the place of a need, where `{}` is its number.
+    """
     unknown = await Programs(session).unknown({need.program_code for need in needs})
     faults = []
     for n, need in enumerate(needs):
+        place, whom = pointer.format(n), need.beneficiary
         if need.program_code in unknown:
-            faults.append(Fault("unknown_program", f"{pointer}/{n}/program_code"))
-        whom = need.beneficiary
+            faults.append(Fault("unknown_program", f"{place}/program_code"))
         if whom.member_id and await _member(session, complaint, whom.member_id) is None:
-            faults.append(Fault("unknown_member", f"{pointer}/{n}/beneficiary/member_id"))
+            faults.append(Fault("unknown_member", f"{place}/beneficiary/member_id"))
         if whom.household_id and await _household(session, complaint, whom.household_id) is None:
-            faults.append(Fault("unknown_household", f"{pointer}/{n}/beneficiary/household_id"))
+            faults.append(Fault("unknown_household", f"{place}/beneficiary/household_id"))
     if faults:
         raise Invalid("unknown_reference", tuple(faults))
 
@@ -95,7 +98,7 @@ async def draft(
         if now and (item.beneficiary_key, item.program_code, item.purpose) == same:
             return item
     if existing := await referrals.open_for(key, need.program_code, need.purpose):
-        items.link(session, complaint, existing, actor, at)
+        items.link(session, complaint, existing, origin, actor, at)
         held.append(existing)
         return existing
     id = new_id()
@@ -114,10 +117,7 @@ async def draft(
         drafted_by=actor.id,
         created_at=at,
         stage_entered_at=at,
-        province_code=complaint.province_code,
-        regency_code=complaint.regency_code,
-        district_code=complaint.district_code,
-        village_code=complaint.village_code,
+        **region_of(complaint),
     )
     referrals.add(referral)
     log(
@@ -137,11 +137,12 @@ async def replace_survey_drafts(
 ) -> None:
     """Make the drafts that came from the survey equal to it; those of the desk and waivers stay."""
     held = (await Referrals(session).items_of([complaint.id], lock=True))[complaint.id]
+    origins = await Referrals(session).origins(complaint.id)
     before = [
         item
         for item in held
-        if item.complaint_id != complaint.id
-        or (item.origin is Origin.SURVEY and item.state is ReferralState.DRAFT)
+        if origins[item.id] is Origin.SURVEY
+        and (item.complaint_id != complaint.id or item.state is ReferralState.DRAFT)
     ]
     wanted = {
         (await draft(session, complaint, need, Origin.SURVEY, actor, at, held)).id for need in needs

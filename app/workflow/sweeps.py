@@ -22,6 +22,8 @@ logger = logging.getLogger("slrt.sweeps")
 S = ComplaintState
 BATCH = 100
 RUNS_KEPT_FOR = timedelta(days=30)
+# A parked row that no sweep has met again for so long is no longer due: somebody has acted.
+PARKED_FOR = timedelta(days=1)
 
 Step = Callable[[AsyncSession, Any, datetime], Awaitable[None]]
 
@@ -73,13 +75,14 @@ async def _each(
                 await step(session, row, at)
             await session.flush()
         batch.acted = len(ids)
-    except sa.exc.InterfaceError:
-        raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated:
+            # A lost connection is no row's fault: the next run finds them all again.
+            raise
         logger.exception("a batch failed; taking it row by row", extra={"sweep": sweep})
-        for id in ids:
-            await _one(session, sweep, id, lock, step, at, batch)
-    await SweepRuns(session).unpark(sweep, ids) if not batch.failed else None
+        ids = [id for id in ids if await _one(session, sweep, id, lock, step, at)]
+        batch.acted, batch.failed = len(ids), batch.found - len(ids)
+    await SweepRuns(session).unpark(sweep, ids)
     return batch
 
 
@@ -90,18 +93,17 @@ async def _one(
     lock: Callable[[UUID], Awaitable[Any]],
     step: Step,
     at: datetime,
-    batch: Batch,
-) -> None:
+) -> bool:
     try:
         async with session.begin_nested():
             await step(session, await lock(id), at)
             await session.flush()
-        batch.acted += 1
     except Exception as error:
         logger.exception("a row is parked", extra={"sweep": sweep, "subject_id": str(id)})
         # The class alone: a message may hold what somebody typed.
         await SweepRuns(session).park(sweep, id, type(error).__name__, at)
-        batch.failed += 1
+        return False
+    return True
 
 
 def _ladder(name: str, states: Sequence[ComplaintState]) -> Callable[..., Awaitable[Batch]]:
@@ -143,11 +145,12 @@ async def _numbering(session: AsyncSession, _: datetime, __: int) -> Batch:
     return Batch(count, count)
 
 
-async def _housekeeping(session: AsyncSession, _: datetime, limit: int) -> Batch:
+async def _housekeeping(session: AsyncSession, at: datetime, limit: int) -> Batch:
     runs = SweepRuns(session)
     now = await runs.real_now()
     count = await IdempotencyKeys(session).expire(now - KEPT_FOR, limit * 10)
     count += await runs.expire(now - RUNS_KEPT_FOR, limit * 10)
+    count += await runs.forget_parked(at - PARKED_FOR)
     return Batch(count, count)
 
 
@@ -231,7 +234,7 @@ async def _finish(
 ) -> UUID:
     now = await runs.real_now()
     if sweep.quiet and not total.found and error is None:
-        idle = await runs.last(sweep.name, lock=True)
+        idle = await runs.lock_last(sweep.name)
         if idle is not None and not idle.found and idle.error is None:
             idle.finished_at, idle.runs = now, idle.runs + 1
             return idle.id

@@ -200,7 +200,7 @@ def _born_on(session: AsyncSession, complaint: Complaint, birth_date: str) -> bo
     numbers = [filing.opened(session, complaint, column) for column in columns]
     said = [birth_date_in(number) for number in numbers if number]
     year, month, day = (int(part) for part in birth_date.split("-"))
-    return not said or any(one and one[:3] == (day, month, year % 100) for one in said)
+    return not said or any(one == (day, month, year % 100) for one in said)
 
 
 @router.get("/complaints/{complaint_id}", response_model=ComplaintRead)
@@ -230,8 +230,6 @@ async def change_complaint(
         return await _answer(session, actor, subject, now, replayed=True)
     version = read_version(visit)
     assert version is not None
-    await _check_changes(session, subject, changes)
-
     complaint = await verbs.change(
         session,
         actor,
@@ -245,10 +243,12 @@ async def change_complaint(
     return await _answer(session, actor, complaint, now)
 
 
-def _write(session: AsyncSession, changes: ComplaintChanges, complaint: Complaint) -> None:
+async def _write(session: AsyncSession, changes: ComplaintChanges, complaint: Complaint) -> None:
+    await _check_changes(session, complaint, changes)
     for name in ("kind", "category", "sector", "program_code", "narrative"):
         if name in changes.model_fields_set:
             setattr(complaint, name, getattr(changes, name))
+    complaint.category = filing.category_of(complaint.kind, complaint.category)
     if "documents_seen" in changes.model_fields_set:
         complaint.documents_seen = list(dict.fromkeys(map(str, changes.documents_seen)))
     if "documents_waived" in changes.model_fields_set:
@@ -264,6 +264,7 @@ def _write(session: AsyncSession, changes: ComplaintChanges, complaint: Complain
                 setattr(complaint, f"reporter_{name}", getattr(changes.reporter, name))
         if "national_id" in sent:
             filing.write_reporter_number(session, complaint, changes.reporter.national_id)
+    filing.warn_of_numbers(session, complaint)
 
 
 async def _check_changes(
@@ -364,7 +365,7 @@ def _event(event: Any, note: str | None, names: dict[UUID, str]) -> EventRead:
     )
 
 
-@router.get("/receipts", response_model=ReceiptFound, tags=["complaints"])
+@router.get("/receipts", response_model=ReceiptFound)
 async def get_receipt(
     session: Session,
     actor: CurrentActor,

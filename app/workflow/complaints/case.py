@@ -16,6 +16,13 @@ from app.domain.vocabulary import Priority, Visit
 from app.workflow.parties import Parts, Staff
 
 LIVE = (ReferralState.DRAFT, *OPEN)
+# Where somebody else may act at once when those first asked are not there.
+DEPENDS_ON_STAFF = (
+    ComplaintState.ASSIGNED,
+    ComplaintState.RETURNED,
+    ComplaintState.AWAITING_SUPERVISOR,
+    ComplaintState.AWAITING_MANAGER,
+)
 
 
 @dataclass(slots=True)
@@ -86,8 +93,13 @@ async def staff_of(session: AsyncSession, regency_code: str) -> Staff:
     return known[regency_code]
 
 
-async def cases(session: AsyncSession, complaints: Sequence[Complaint], at: datetime) -> list[Case]:
-    """The cases of some complaints, in a fixed number of queries."""
+async def cases(
+    session: AsyncSession, complaints: Sequence[Complaint], at: datetime, staffed: bool = False
+) -> list[Case]:
+    """The cases of some complaints, in a fixed number of queries.
+
+    The people of the city are read where who may act depends on them, or when `staffed`.
+    """
     ids = [complaint.id for complaint in complaints]
     if not ids:
         return []
@@ -99,7 +111,9 @@ async def cases(session: AsyncSession, complaints: Sequence[Complaint], at: date
             complaint,
             at,
             routes.get((complaint.kind, complaint.category), Route()),
-            await staff_of(session, complaint.regency_code),
+            await staff_of(session, complaint.regency_code)
+            if staffed or complaint.state in DEPENDS_ON_STAFF
+            else Staff(),
             items[complaint.id],
             complaint.id in surveyed,
         )
@@ -107,5 +121,7 @@ async def cases(session: AsyncSession, complaints: Sequence[Complaint], at: date
     ]
 
 
-async def case_of(session: AsyncSession, complaint: Complaint, at: datetime) -> Case:
-    return (await cases(session, [complaint], at))[0]
+async def case_of(
+    session: AsyncSession, complaint: Complaint, at: datetime, staffed: bool = False
+) -> Case:
+    return (await cases(session, [complaint], at, staffed))[0]

@@ -99,7 +99,7 @@ class VisitAttempt(ActionData):
 
 
 class OnBehalfOf(ActionData):
-    """The facilitator whose paper survey the secretariat types."""
+    """The facilitator whose paper survey is typed; left out by the assigned facilitator alone."""
 
     on_behalf_of: UUID | None = None
 

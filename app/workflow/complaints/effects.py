@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor, Role
+from app.domain.base import region_of
 from app.domain.complaints import Complaint, Complaints, ComplaintState, ContactAttempt
 from app.domain.complaints import DeliveryAttempt as Attempt
 from app.domain.errors import Fault, Invalid
@@ -94,6 +95,9 @@ async def complete_documents(do: Doing) -> ComplaintState:
     one.documents_seen = list(dict.fromkeys([*one.documents_seen, *map(str, data.documents_seen)]))
     one.documents_waived = _merged(one.documents_waived, data.documents_waived)
     one.documents_missing = []
+    if one.closed_at is not None:
+        # The time in the archive does not count either.
+        clock.pause(one, one.closed_at)
     one.outcome = one.closed_at = one.handled_at = None
     clock.resume(one, do.at)
     return S.RECEIVED
@@ -106,6 +110,7 @@ async def record_contact(do: Doing) -> ComplaintState:
         ContactAttempt(
             complaint_id=do.complaint.id, stage=do.complaint.stage, how=data.how,
             contacted=data.to, result=data.result, at=do.happened_at, tried_by=do.actor.id,
+            **region_of(do.complaint),
         )
     )  # fmt: skip
     do.data |= {"how": data.how, "result": data.result}
@@ -115,6 +120,7 @@ async def record_contact(do: Doing) -> ComplaintState:
 @effect(A.ARCHIVE)
 async def archive(do: Doing) -> ComplaintState:
     await _conclude(do, Outcome.ARCHIVED)
+    clock.resume(do.complaint, do.at)
     do.complaint.closed_at = do.at
     return S.CLOSED
 
@@ -186,6 +192,8 @@ async def record_visit_attempt(do: Doing) -> ComplaintState:
 async def submit_survey(do: Doing) -> ComplaintState:
     one, named = do.complaint, do.command.data and do.command.data.on_behalf_of
     surveyor = do.actor.id
+    if named is None and surveyor != one.assigned_to:
+        raise Invalid("missing", (Fault("missing", "/data/on_behalf_of"),))
     if named is not None:
         surveyor = await _facilitator(do, named, "/data/on_behalf_of")
         do.data["on_behalf_of"] = str(surveyor)
@@ -278,9 +286,9 @@ async def deliver_answer(do: Doing) -> ComplaintState:
     one, data = do.complaint, do.command.data
     rated = data.satisfaction is not None and do.actor.id == one.assigned_to
     attempt = Attempt(
-        complaint_id=one.id, stage=one.stage, how=data.how, told_to=data.to, result=data.result,
-        satisfaction=data.satisfaction, satisfaction_self_typed=rated,
-        at=do.happened_at, tried_by=do.actor.id,
+        complaint_id=one.id, reopened_count=one.reopened_count, how=data.how, told_to=data.to,
+        result=data.result, satisfaction=data.satisfaction, satisfaction_self_typed=rated,
+        at=do.happened_at, tried_by=do.actor.id, **region_of(one),
     )  # fmt: skip
     do.session.add(attempt)
     do.data |= {"how": data.how, "result": data.result}
@@ -303,6 +311,7 @@ async def deliver_answer(do: Doing) -> ComplaintState:
 @effect(A.WITHDRAW)
 async def withdraw(do: Doing) -> ComplaintState:
     await _conclude(do, Outcome.WITHDRAWN)
+    clock.resume(do.complaint, do.at)
     _told(do)
     return S.CLOSED
 

@@ -125,12 +125,13 @@ async def file(
     await _check_references(session, draft, village)
     complaint = await _row(session, actor, draft, village, received_at, at)
     complaint.payload_sha256 = payload_sha256
-    complaint.warnings = [*warnings, *_warnings(draft)]
+    complaint.warnings = warnings
+    warn_of_numbers(session, complaint)
     complaints.add(complaint)
     log(
         session, EVENT_TYPES[ComplaintAction.SUBMIT], complaint, actor, at,
-        action=ComplaintAction.SUBMIT, to=complaint.state, channel=draft.channel,
-        late_when_recorded=complaint.late_when_recorded,
+        happened_at=draft.received_at, action=ComplaintAction.SUBMIT, to=complaint.state,
+        channel=draft.channel, late_when_recorded=complaint.late_when_recorded,
     )  # fmt: skip
     return Filed(complaint, created=True)
 
@@ -201,12 +202,10 @@ async def _row(
     columns: dict[str, Any] = region_columns(village)
     year = at.astimezone(JAKARTA).year
     number = await Complaints(session).next_ticket_number()
-    category = draft.category
-    if draft.kind is Kind.COMPLAINT and category is None:
-        category = Category.OTHER
     complaint = Complaint(
         id=new_id(), ticket=ticket(columns["regency_code"], year, number),
-        client_ref=draft.client_ref, payload_sha256="", kind=draft.kind, category=category,
+        client_ref=draft.client_ref, payload_sha256="", kind=draft.kind,
+        category=category_of(draft.kind, draft.category),
         sector=draft.sector, program_code=draft.program_code, priority=draft.priority,
         channel=draft.channel, narrative=draft.narrative, reporter_name="",
         reporter_relation=draft.reporter.relation,
@@ -219,6 +218,11 @@ async def _row(
     clock.set_clocks(complaint)
     complaint.late_when_recorded = complaint.deadline_at <= at
     return complaint
+
+
+def category_of(kind: Kind, category: Category | None) -> Category | None:
+    """Every complaint has a category; what is named none is some other."""
+    return category or (Category.OTHER if kind is Kind.COMPLAINT else None)
 
 
 def write_reporter(session: AsyncSession, complaint: Complaint, reporter: Reporter) -> None:
@@ -236,11 +240,15 @@ def write_reporter_number(
 
 
 def write_subject(session: AsyncSession, complaint: Complaint, subject: Subject | None) -> None:
+    """Write what is said of the subject; what is not said stays. None clears all of it."""
+    sent = Subject.model_fields.keys() if subject is None else subject.model_fields_set
     subject = subject or Subject()
-    complaint.subject_name = subject.name
-    complaint.household_id = subject.household_id
-    _seal(session, complaint, "subject_national_id", subject.national_id)
-    _seal(session, complaint, "subject_family_card_number", subject.family_card_number)
+    if "name" in sent:
+        complaint.subject_name = subject.name
+    if "household_id" in sent:
+        complaint.household_id = subject.household_id
+    for name in sent & {"national_id", "family_card_number"}:
+        _seal(session, complaint, f"subject_{name}", getattr(subject, name))
 
 
 def _seal(session: AsyncSession, complaint: Complaint, column: str, number: str | None) -> None:
@@ -256,12 +264,10 @@ def opened(session: AsyncSession, complaint: Complaint, column: str) -> str | No
     return Keys.of(session).open(sealed, "complaints", column, complaint.id) if sealed else None
 
 
-def _warnings(draft: ComplaintDraft) -> list[str]:
-    numbers: list[Any] = [draft.reporter.national_id]
-    if draft.subject:
-        numbers.append(draft.subject.national_id)
-    return list(
-        dict.fromkeys(
-            found for number in numbers if number for found in national_id_warnings(number)
-        )
-    )
+def warn_of_numbers(session: AsyncSession, complaint: Complaint) -> None:
+    """Say of the national ids as they stand now what does not fit; other warnings stay."""
+    others = [one for one in complaint.warnings if not one.startswith("national_id")]
+    columns = ("reporter_national_id", "subject_national_id")
+    numbers = [opened(session, complaint, column) for column in columns]
+    found = [one for number in numbers if number for one in national_id_warnings(number)]
+    complaint.warnings = list(dict.fromkeys([*others, *found]))

@@ -7,15 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role
-from app.domain.base import Instant, text
+from app.domain.base import Instant, region_of, text
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
 from app.domain.survey_forms import FORMS, AnswerProblem
 from app.domain.surveys import Survey, SurveyContent, Surveys
 from app.domain.vocabulary import Sector
 from app.workflow import needs
-from app.workflow.complaints.commands import ComplaintAction
-from app.workflow.complaints.table import MACHINE
 from app.workflow.history import log
 from app.workflow.needs import ProgramNeed
 
@@ -111,8 +109,7 @@ async def save(
         survey = Survey(
             complaint_id=complaint.id, author_id=author, additional=former, version=0,
             content=b"", saved_at=at, typed_by=actor.id,
-            province_code=complaint.province_code, regency_code=complaint.regency_code,
-            district_code=complaint.district_code, village_code=complaint.village_code,
+            **region_of(complaint),
         )  # fmt: skip
         surveys.add(survey)
     surveys.seal(survey, content)
@@ -141,7 +138,7 @@ async def submit(
     assert content is not None
     survey.author_id, survey.submitted_at, survey.typed_by = surveyor, at, typist.id
     wanted = [ProgramNeed.model_validate(need) for need in content.program_needs]
-    await needs.check(session, complaint, wanted, "/program_needs")
+    await needs.check(session, complaint, wanted, "/program_needs/{}")
     await needs.replace_survey_drafts(session, complaint, wanted, typist, at)
 
 
@@ -161,10 +158,6 @@ async def submit_additional(
     log(session, ADDITIONAL, complaint, actor, at, survey_version=survey.version)
 
 
-def submits_surveys(actor: Actor, complaint: Complaint) -> bool:
-    return MACHINE.ever(actor, complaint, ComplaintAction.SUBMIT_SURVEY)
-
-
 async def _check(session: AsyncSession, complaint: Complaint, draft: SurveyDraft) -> None:
     form = FORMS.get(draft.form_version)
     if form is None:
@@ -173,7 +166,7 @@ async def _check(session: AsyncSession, complaint: Complaint, draft: SurveyDraft
         raise Invalid("invalid_answers", tuple(_fault(problem) for problem in found))
     if draft.no_needs and (draft.program_needs or draft.other_needs):
         raise Invalid("needs_contradict", (Fault("needs_contradict", "/no_needs"),))
-    await needs.check(session, complaint, draft.program_needs, "/program_needs")
+    await needs.check(session, complaint, draft.program_needs, "/program_needs/{}")
 
 
 def _incomplete(content: SurveyContent | None) -> list[Fault]:

@@ -88,9 +88,11 @@ MACHINE = Machine[ComplaintState, ComplaintAction](
     ladder=LADDER,
     system=SYSTEM,
     on_breach=(MANAGER, HEAD),
+    promised=BEFORE_FORWARDED,
     transitions=(
         # from, action, to, by, only if, needs
-        Transition((S.RECEIVED, S.AT_SECRETARIAT), A.RESOLVE_NOW, (S.CLOSED,), by(DESK), note=True),
+        Transition((S.RECEIVED, S.AT_SECRETARIAT), A.RESOLVE_NOW, (S.CLOSED,), by(DESK),
+            (not_rejected_before,), note=True),
         Transition((S.RECEIVED, S.AT_SECRETARIAT), A.REQUEST_DOCUMENTS, (S.INCOMPLETE,), by(DESK)),
         Transition((S.INCOMPLETE, S.CLOSED), A.COMPLETE_DOCUMENTS, (S.RECEIVED,), by(DESK),
             (still_completable,)),

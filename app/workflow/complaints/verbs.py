@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import SECRETARIAT, SYSTEM, Actor, Role
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
+from app.domain.events import Events
 from app.domain.referrals import ANSWERED, Referral, Referrals, ReferralState
 from app.domain.surveys import Surveys
 from app.domain.vocabulary import Outcome
@@ -65,7 +66,7 @@ async def apply(
         case.contacts = await Complaints(session).contacts(complaint)
     row = MACHINE.check(case, command.action, actor, command)
     do = Doing(session, case, actor, command, at, at)
-    _set_happened_at(do)
+    await _set_happened_at(do)
     source = complaint.state
     target = await EFFECTS[command.action](do)
     assert target in row.leads_to(source), f"{command.action} may not lead to {target}"
@@ -110,7 +111,7 @@ def outcome_of(items: list[Referral]) -> Outcome | None:
     return Outcome.WAITLISTED if R.WAITLISTED in counted else Outcome.DECLINED
 
 
-def _set_happened_at(do: Doing) -> None:
+async def _set_happened_at(do: Doing) -> None:
     """When it was done, as claimed where that can be: a tablet's clock may be wrong."""
     claimed = do.command.happened_at
     if do.command.paper:
@@ -119,8 +120,8 @@ def _set_happened_at(do: Doing) -> None:
         return
     if claimed > do.at + CLOCK_TOLERANCE:
         do.data["clock"] = "ahead"
-    elif claimed < do.complaint.stage_entered_at and claimed < do.complaint.recorded_at:
-        if _from_a_desk(do) and not do.command.paper:
+    elif claimed < await Events(do.session).last_step_at(do.complaint.id):
+        if _from_a_desk(do):
             raise Invalid(
                 "happened_before_previous_step",
                 (Fault("happened_before_previous_step", "/happened_at"),),
@@ -152,14 +153,15 @@ async def change(
     version: int,
     at: datetime,
 ) -> Complaint:
-    """Correct what was filed. `fields` are the names changed; `write(complaint)` changes them."""
+    """Correct what was filed. `fields` are the names changed; `write(complaint)` checks and
+    changes them."""
     complaint = await Complaints(session).lock(id)
     if version != complaint.version:
         raise PreconditionFailed("stale_version")
     check_changer(actor, complaint)
     if complaint.state is S.CLOSED or (complaint.state not in INTAKE_IN and fields - UNTIL_CLOSED):
         raise Conflict("no_longer_changeable")
-    write(complaint)
+    await write(complaint)
     complaint.version += 1
     log(session, CHANGED, complaint, actor, at, fields=sorted(fields))
     return complaint

@@ -18,7 +18,7 @@ def enter(referral: Referral, state: ReferralState, at: datetime) -> None:
     referral.stage += 1
     referral.stage_entered_at = at
     referral.due_at = due(referral)
-    referral.next_step_at = referral.due_at
+    referral.next_step_at = next_step(referral, at)
 
 
 def due(referral: Referral) -> datetime | None:
@@ -31,6 +31,14 @@ def due(referral: Referral) -> datetime | None:
     if referral.state is R.SENT and referral.sent_at is not None:
         return referral.sent_at + budget + referral.paused_for
     return referral.stage_entered_at + budget
+
+
+def next_step(referral: Referral, after: datetime) -> datetime | None:
+    """When somebody is asked next: the owner on its date, the manager once it never answered."""
+    moments = [referral.due_at]
+    if referral.state in (R.SENT, R.RECEIVED):
+        moments.append(unanswered_at(referral))
+    return min((moment for moment in moments if moment and moment > after), default=None)
 
 
 def unanswered_at(referral: Referral) -> datetime:

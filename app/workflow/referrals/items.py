@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import SYSTEM, Actor
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.notifications import Notifications, Step, SubjectKind
-from app.domain.referrals import OPEN, Referral, Referrals, ReferralState
+from app.domain.referrals import OPEN, Origin, Referral, Referrals, ReferralState
 from app.workflow.history import log
 from app.workflow.referrals import clock
 from app.workflow.referrals.table import EVENT_TYPES, LINKED, UNLINKED, ReferralAction
@@ -78,7 +78,6 @@ async def approve(
         key=lambda one: (one.beneficiary_key, one.program_code, one.purpose),
     )
     referrals = Referrals(session)
-    held = {item.id for item in items}
     for draft in drafts:
         await referrals.lock_need(draft.beneficiary_key, draft.program_code, draft.purpose)
         other = await referrals.open_for(draft.beneficiary_key, draft.program_code, draft.purpose)
@@ -86,18 +85,22 @@ async def approve(
             step(session, draft, A.APPROVE, R.APPROVED, actor, at)
             await session.flush()
             continue
+        origin = (await referrals.origins(complaint.id))[draft.id]
+        await cancel_one(session, complaint, draft, "linked", SYSTEM, at)
         await referrals.unlink(complaint.id, draft.id)
-        draft.reason = "linked"
-        step(session, draft, A.CANCEL, R.CANCELLED, SYSTEM, at, linked_to=str(other.id))
-        if other.id not in held:
-            link(session, complaint, other, actor, at)
+        link(session, complaint, other, origin, actor, at)
 
 
 def link(
-    session: AsyncSession, complaint: Complaint, referral: Referral, actor: Actor, at: datetime
+    session: AsyncSession,
+    complaint: Complaint,
+    referral: Referral,
+    origin: Origin,
+    actor: Actor,
+    at: datetime,
 ) -> None:
     """Let a complaint hold a referral that another one opened."""
-    Referrals(session).link(complaint.id, referral.id)
+    Referrals(session).link(complaint.id, referral, origin)
     log(session, LINKED, referral, actor, at, linked_complaint_id=str(complaint.id))
 
 

@@ -74,16 +74,15 @@ async def act(
     if command.reason is not None:
         referral.reason = command.reason
     event = {"reason": command.reason, "note": command.note, "happened_at": command.happened_at}
-    if target is source:
-        # The stage goes on, and with it its dates.
+    if target is source and command.action is not A.WAITLIST:
+        # The stage goes on, and with it its dates; on a waiting list one waits anew.
         items.note_step(session, referral, command.action, actor, at, **event, **do.data)
     else:
         items.step(session, referral, command.action, target, actor, at, **event, **do.data)
     await session.flush()
-    for one in holders:
-        await complaints.settle(session, one, at)
+    settled_before = [one for one in holders if not await complaints.settle(session, one, at)]
     if command.action in ANSWERS:
-        items.answered(session, holders, referral, at)
+        items.answered(session, settled_before, referral, at)
     return referral
 
 
