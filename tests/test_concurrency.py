@@ -624,11 +624,12 @@ class Log:
             await asyncio.sleep(0.01)
 
     async def number_the_rest(self) -> None:
-        while True:
+        count: int | None = 1
+        # None: somebody else is at it; there may be more for us.
+        while count != 0:
             async with self.sessions.begin() as session:
-                if not (count := await Events(session).number()):
-                    return
-                self.numbered += count
+                count = await Events(session).number()
+            self.numbered += count or 0
 
     async def follow(self) -> list[tuple[int, UUID, UUID, int]]:
         """Read by position until nothing comes after the end."""

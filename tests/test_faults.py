@@ -615,7 +615,7 @@ def spawner(**settings: Any) -> Iterator[Callable[[], int]]:
 @pytest.mark.deep
 def test_four_schedulers_killed_every_700_ms_take_each_step_once(fresh_world: World) -> None:
     world = fresh_world
-    ids = file_many(world, 2000)
+    ids = file_many(world, 1000)
     rng = random.Random(20261124)
     kills, progress = 0, []
     with spawner(**on_the_database_of(world)) as another:

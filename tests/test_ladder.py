@@ -624,8 +624,10 @@ def test_without_a_contact_nothing_is_archived_and_the_desk_is_asked_for_one(wor
     wait(world, 30.1 * 24, "incomplete")
     assert told(world, id, DAYS) == dict.fromkeys(DAYS, DESK)
     assert get(world, "front.1", id)["state"] == "incomplete"
-    wait(world, 25, "incomplete")
-    wait(world, 25, "incomplete")
+    # It is looked at again every day, without a word.
+    assert world.sweep("incomplete")["found"] == 0
+    assert wait(world, 25, "incomplete")["found"] >= 1
+    assert wait(world, 25, "incomplete")["found"] >= 1
     assert told(world, id, DAYS) == dict.fromkeys(DAYS, DESK)
     visit = {"how": "in_person", "to": "Siti Aminah", "result": "reached"}
     done(world, "front.1", id, "record_contact", data=visit)

@@ -694,7 +694,7 @@ def test_what_is_decided_is_not_cancelled_and_not_by_others(world: World) -> Non
         (("confirm_benefit", "decline"), "partly_granted"),
         (("confirm_benefit", "grant"), "granted"),
     ],
-    ids="+".join,
+    ids=lambda value: value if isinstance(value, str) else "+".join(value),
 )
 def test_the_outcome_is_what_the_answers_come_to(
     world: World, answers: tuple[str, ...], outcome: str

@@ -147,11 +147,6 @@ class Principals:
             found[grant.principal_id].append(grant)
         return found
 
-    async def lock_admins(self) -> None:
-        """One change at a time: two admins cannot shut each other out at once."""
-        lock = sa.func.hashtextextended("admins", 0)
-        await self.session.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
-
     async def any_admin(self) -> bool:
         """Whether an active person can still administer.
 

@@ -112,7 +112,6 @@ async def change(
 ) -> Principal:
     """Change an account. Raises Conflict `last_admin` where nobody could administer any more."""
     principals = Principals(session)
-    await principals.lock_admins()
     principal = await principals.get(id, kind, lock=True)
     if version != principal.version:
         raise PreconditionFailed("stale_version")
