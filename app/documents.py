@@ -22,12 +22,14 @@ MADE = "<!-- Made by `make contract` from the code; a test holds both equal. -->
 OTHER_EVENTS = {
     verbs.CHANGED: "What was filed was corrected; `fields` names what.",
     registry.CHECKED: "The registry was asked; `outcome` says what it knew.",
+    verbs.OUTCOME_CHANGED: "A later answer changed the outcome before it was told; `outcome`.",
     verbs.FOUND: "A desk found the complaint by a search.",
     surveys.SAVED: "A survey draft was saved; `survey_version` is its new version.",
     surveys.ADDITIONAL: "The survey of a replaced facilitator was kept beside.",
     ladder.REMINDED: "The holder was reminded; `told` says how many people.",
     ladder.ESCALATED: "A level of the ladder was reached; `level` and `told`.",
     ladder.BREACHED: "The promise was broken; manager and head were told.",
+    ladder.TELLER_REMINDED: "A late answer has not been told; `level` and `told`.",
     ladder.OWNER_REMINDED: "A referral was past its date; `step` says who was told.",
     DRAFTED: "A referral was drafted from a survey, by a desk or for a waived document.",
     LINKED: "Another complaint holds the referral too.",
@@ -67,7 +69,8 @@ def workflows() -> str:
         "# Workflows\n",
         MADE,
         "Who may do what from where, as the tables in `app/workflow` have it."
-        " The same is at `GET /v1/workflows/{complaint|referral}`.\n",
+        " The same is at `GET /v1/workflows/{complaint|referral}`."
+        " Whoever a level of a state names may from then on take every action of that state.\n",
     ]
     for title, machine, events in (
         ("Complaint", COMPLAINT, COMPLAINT_EVENTS),

@@ -156,7 +156,8 @@ def with_parts(world: World) -> list[Waiting]:
     def having(state: str, column: str, *who: str) -> str:
         id: str = bring(world, state)["id"]
         parts = [user_id(world, one) for one in who]
-        value = f"array['{parts[0]}']::uuid[]" if column == "rejected_by" else f"'{parts[0]}'"
+        several = column in ("rejected_by", "surveyors")
+        value = f"array['{parts[0]}']::uuid[]" if several else f"'{parts[0]}'"
         world.fetch(f"update complaints set {column} = {value} where id = $1", id)
         return id
 
@@ -165,13 +166,13 @@ def with_parts(world: World) -> list[Waiting]:
     found = [
         Waiting(f"{column} {HOME}", having(supervisor, column, HOME), supervisor, set(),
             others, {"manager"}, {HOME}, others)
-        for column in ("surveyed_by", "survey_typed_by", "rejected_by")
+        for column in ("surveyors", "submitted_by", "rejected_by")
     ] + [
         Waiting("approved by the manager", having(manager, "approved_by", "manager"), manager,
             set(), {"head"}, SUPERVISORS, {"manager"}, SUPERVISORS | {"head"}),
         Waiting("rejected by the manager", having(manager, "rejected_by", "manager"), manager,
             set(), {"head"}, others, {"manager", HOME}, others | {"head"}),
-        Waiting("typed by another", having(manager, "survey_typed_by", THIRD), manager,
+        Waiting("typed by another", having(manager, "surveyors", THIRD), manager,
             {"manager"}, {"head"}, {ELSEWHERE}),
         Waiting("rejected by the head", having(manager, "rejected_by", "head"), manager,
             {"manager"}, {"head"}, others, {"head"}),
@@ -179,7 +180,7 @@ def with_parts(world: World) -> list[Waiting]:
     all_parts = bring(world, supervisor)["id"]
     home, there, third = (user_id(world, who) for who in (HOME, ELSEWHERE, THIRD))
     world.fetch(
-        f"update complaints set surveyed_by = '{home}', survey_typed_by = '{there}',"
+        f"update complaints set surveyors = array['{home}', '{there}']::uuid[],"
         f" rejected_by = array['{third}']::uuid[] where id = $1",
         all_parts,
     )

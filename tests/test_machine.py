@@ -499,9 +499,10 @@ DECISIONS = {
 }
 
 
-@pytest.mark.parametrize("part", ["surveyed_by", "survey_typed_by", "submitted_by"])
+@pytest.mark.parametrize("part", ["surveyors", "submitted_by"])
 def test_whoever_surveyed_typed_or_filed_does_not_decide_as_supervisor(part: str) -> None:
-    case = case_in(S.AWAITING_SUPERVISOR, **{part: id_of("supervisor")})
+    own = id_of("supervisor")
+    case = case_in(S.AWAITING_SUPERVISOR, **{part: [own] if part == "surveyors" else own})
     for action in DECISIONS[S.AWAITING_SUPERVISOR]:
         found = answer(COMPLAINTS, case, action, PEOPLE["supervisor"])
         assert found == "four_eyes (Forbidden)", action
@@ -513,7 +514,7 @@ def test_whoever_surveyed_typed_or_filed_does_not_decide_as_supervisor(part: str
 
 
 def test_a_breach_makes_nobody_judge_of_their_own_survey() -> None:
-    case = case_in(S.AWAITING_SUPERVISOR, 2, True, survey_typed_by=id_of("manager"))
+    case = case_in(S.AWAITING_SUPERVISOR, 2, True, surveyors=[id_of("manager")])
     assert answer(COMPLAINTS, case, A.APPROVE, PEOPLE["manager"]) == "four_eyes (Forbidden)"
     assert answer(COMPLAINTS, case, A.APPROVE, PEOPLE["head"]) == "allowed"
 
@@ -542,10 +543,10 @@ def test_a_second_manager_without_part_comes_before_everybody_else() -> None:
     assert answer(COMPLAINTS, case, A.FORWARD, PEOPLE["head"]) == "action_not_allowed (Conflict)"
 
 
-@pytest.mark.parametrize("part", ["surveyed_by", "approved_by", "rejected_by"])
+@pytest.mark.parametrize("part", ["surveyors", "approved_by", "rejected_by"])
 def test_level_2_names_no_supervisor_with_part_in_it(part: str) -> None:
     own = id_of("supervisor")
-    case = case_in(S.AWAITING_MANAGER, 2, **{part: [own] if part == "rejected_by" else own})
+    case = case_in(S.AWAITING_MANAGER, 2, **{part: own if part == "approved_by" else [own]})
     for action in (A.FORWARD, A.WITHDRAW):
         found = answer(COMPLAINTS, case, action, PEOPLE["supervisor"])
         assert found == "action_not_allowed (Conflict)"
@@ -570,7 +571,7 @@ def test_whoever_rejected_does_not_decide_again_after_the_reopening() -> None:
 
 def test_the_system_has_no_part_in_any_case() -> None:
     zero = SYSTEM.id
-    case = case_in(S.ASSIGNED, surveyed_by=zero, approved_by=zero, rejected_by=[zero])
+    case = case_in(S.ASSIGNED, surveyors=[zero], approved_by=zero, rejected_by=[zero])
     assert SYSTEM is SYSTEM_ACTOR
     for row in COMPLAINTS.transitions:
         for guard in row.guards:
@@ -689,7 +690,7 @@ def test_role_comes_before_state_and_four_eyes_before_the_note() -> None:
         COMPLAINTS.check(case, A.APPROVE, PEOPLE["front"], Command(A.APPROVE))
     with pytest.raises(Conflict, match="action_not_allowed"):
         COMPLAINTS.check(case, A.APPROVE, PEOPLE["supervisor"], Command(A.APPROVE))
-    mine = case_in(S.AWAITING_SUPERVISOR, surveyed_by=id_of("supervisor"))
+    mine = case_in(S.AWAITING_SUPERVISOR, surveyors=[id_of("supervisor")])
     with pytest.raises(Forbidden, match="four_eyes"):
         COMPLAINTS.check(mine, A.ANSWER, PEOPLE["supervisor"], Command(A.ANSWER))
     empty = case_in(S.AWAITING_SUPERVISOR)
@@ -757,7 +758,7 @@ def test_a_decision_is_never_out_of_everybodys_reach(state: ComplaintState) -> N
     one = case.complaint
     for missing, surveyed, approved, rejected in product(MISSING, PARTS, PARTS, PARTS):
         case.staff = staff(*missing)
-        one.surveyed_by = id_of(surveyed) if surveyed else None
+        one.surveyors = [id_of(surveyed)] if surveyed else []
         one.approved_by = id_of(approved) if approved and state is S.AWAITING_MANAGER else None
         one.rejected_by = [id_of(rejected)] if rejected else []
         found = way_on(case)

@@ -404,7 +404,9 @@ def test_an_id_that_is_none_is_not_found(scene: Scene, method: str, path: str, i
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
-@pytest.mark.parametrize("path", ["/users/x", "/clients/x", "/users/399a4c16-b99b-47fe-9fe3-78dc44e9c48b"])
+@pytest.mark.parametrize(
+    "path", ["/users/x", "/clients/x", "/users/399a4c16-b99b-47fe-9fe3-78dc44e9c48b"]
+)
 def test_an_account_that_is_none_is_not_found(scene: Scene, method: str, path: str) -> None:
     body = {} if method == "GET" else {"json": {}}
     refused(scene.ask("admin", method, path, **body), 404, "not_found")

@@ -602,8 +602,7 @@ def upgrade() -> None:
         sa.Column("system_reassigned", sa.Boolean(), nullable=False),
         sa.Column("visit_attempts", sa.Integer(), nullable=False),
         sa.Column("no_survey", sa.Boolean(), nullable=False),
-        sa.Column("surveyed_by", sa.Uuid(), nullable=True),
-        sa.Column("survey_typed_by", sa.Uuid(), nullable=True),
+        sa.Column("surveyors", postgresql.ARRAY(sa.Uuid()), nullable=False),
         sa.Column("without_visit", sa.Boolean(), nullable=False),
         sa.Column("approved_by", sa.Uuid(), nullable=True),
         sa.Column("forwarded_by", sa.Uuid(), nullable=True),
@@ -1074,6 +1073,7 @@ def upgrade() -> None:
         sa.Column("paused_for", sa.Interval(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("next_step_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("steps_taken", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["complaint_id"],
             ["complaints.id"],

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from pydantic import AfterValidator, AwareDatetime, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
@@ -62,12 +62,26 @@ def _within_reach(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_within_reach)]
+def _as_text(value: object) -> object:
+    # A number would be taken for seconds since 1970, which nobody means here.
+    if not isinstance(value, str | datetime) or (isinstance(value, str) and value.isdigit()):
+        raise ValueError("invalid_datetime")
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_as_text), AfterValidator(_within_reach)]
 
 
 def _one_line(value: str) -> str:
-    if any(char in "\t\n\r" for char in value):
+    if len(value.splitlines()) > 1:
         raise ValueError("line_break")
+    # Names are compared: two spaces are one.
+    return " ".join(value.split())
+
+
+def _visible(value: str) -> str:
+    if not any(char.isprintable() and not char.isspace() for char in value):
+        raise ValueError("nothing_visible")
     return value
 
 
@@ -77,6 +91,7 @@ def line(max_length: int, min_length: int = 1) -> Any:
         str,
         StringConstraints(strip_whitespace=True, min_length=min_length, max_length=max_length),
         AfterValidator(_one_line),
+        AfterValidator(_visible),
     ]
 
 
@@ -85,6 +100,7 @@ def text(max_length: int, min_length: int = 1) -> Any:
     return Annotated[
         str,
         StringConstraints(strip_whitespace=True, min_length=min_length, max_length=max_length),
+        AfterValidator(_visible),
     ]
 
 

@@ -1,6 +1,6 @@
 """Complaints: what one is, and how it is found."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -147,8 +147,8 @@ class Complaint(InRegion, Record, table=True):
     system_reassigned: bool = False
     visit_attempts: int = 0
     no_survey: bool = False
-    surveyed_by: UUID | None = None
-    survey_typed_by: UUID | None = None
+    # Everybody who visited, typed or sent it up: four eyes count them all.
+    surveyors: list[UUID] = Field(default_factory=list, sa_type=ARRAY(sa.Uuid))
     without_visit: bool = False
     approved_by: UUID | None = None
     forwarded_by: UUID | None = None
@@ -321,6 +321,7 @@ class Complaints:
         national_id: str | None,
         family_card_number: str | None,
         name: str | None,
+        after: tuple[datetime, UUID] | None,
         limit: int,
     ) -> list[Complaint]:
         """Complaints of the cities about or by a person, newest first."""
@@ -331,6 +332,9 @@ class Complaints:
             .order_by(C.received_at.desc(), C.id.desc())
             .limit(limit)
         )
+        if after is not None:
+            mark = sa.tuple_(sa.literal(after[0], sa.DateTime(timezone=True)), sa.literal(after[1]))
+            statement = statement.where(sa.tuple_(C.received_at, C.id) < mark)
         if national_id is not None:
             index = keys.blind(national_id)
             statement = statement.where(
@@ -478,11 +482,25 @@ def effective_level() -> Any:
     )
 
 
-def nobody_left(role: Role, *having_part: Any, in_the_city: bool = False) -> Any:
+def surveyed_by(who: Any) -> Any:
+    """Whether somebody surveyed, typed, filed or sent up a complaint."""
+    return sa.or_(C.submitted_by == who, who == sa.any_(C.surveyors))
+
+
+def approved_by(who: Any) -> Any:
+    return C.approved_by.is_not_distinct_from(who)
+
+
+def rejected_by(who: Any) -> Any:
+    return who == sa.any_(C.rejected_by)
+
+
+def nobody_left(role: Role, part: Callable[[Any], Any], in_the_city: bool = False) -> Any:
     """True where no active person holds the role over the complaint without having part in it.
 
     With `in_the_city` a role held anywhere in the complaint's city counts.
     """
+    who = col(RoleGrant.principal_id)
     # A scope contains a village exactly when it is one of the village's own four codes.
     path = array([C.province_code, C.regency_code, C.district_code, C.village_code])
     here: Any = col(RoleGrant.region_codes).op("&&")(path)
@@ -495,19 +513,16 @@ def nobody_left(role: Role, *having_part: Any, in_the_city: bool = False) -> Any
     holder = (
         sa.select(1)
         .select_from(RoleGrant)
-        .join(Principal, col(Principal.id) == col(RoleGrant.principal_id))
+        .join(Principal, col(Principal.id) == who)
         .where(
             col(RoleGrant.role) == role,
             col(Principal.active),
             here,
-            *(col(RoleGrant.principal_id).is_distinct_from(part) for part in having_part),
-            col(RoleGrant.principal_id) != sa.all_(C.rejected_by),
+            sa.not_(part(who)),
+            sa.not_(rejected_by(who)),
         )
     )
     return ~sa.exists(holder)
-
-
-SURVEY_PARTS = (C.surveyed_by, C.survey_typed_by, C.submitted_by)
 
 
 def cities(codes: tuple[str, ...]) -> tuple[str, ...]:
@@ -546,11 +561,11 @@ def visible_to(actor: Actor, at: datetime) -> Any:
         escalated = sa.or_(
             sa.and_(
                 C.state == S.AWAITING_SUPERVISOR,
-                sa.or_(C.escalation_level >= 1, nobody_left(Role.SUPERVISOR, *SURVEY_PARTS)),
+                sa.or_(C.escalation_level >= 1, nobody_left(Role.SUPERVISOR, surveyed_by)),
             ),
             sa.and_(
                 C.state == S.AWAITING_MANAGER,
-                sa.or_(C.escalation_level >= 2, nobody_left(Role.MANAGER, C.approved_by)),
+                sa.or_(C.escalation_level >= 2, nobody_left(Role.MANAGER, approved_by)),
             ),
             C.approved_by == actor.id,
             C.forwarded_by == actor.id,

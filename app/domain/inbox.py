@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -16,17 +16,20 @@ from app.domain.base import within
 from app.domain.complaints import (
     FAR,
     ON_THE_CLOCK,
-    SURVEY_PARTS,
     C,
     Complaint,
     ComplaintState,
+    approved_by,
     cities,
     nobody_left,
+    rejected_by,
+    surveyed_by,
 )
 from app.domain.notifications import SubjectKind
-from app.domain.referrals import ReferralState, T, owned_by
+from app.domain.referrals import CLOSED_ANSWERS, ReferralState, T, owned_by
 
 S, R = ComplaintState, ReferralState
+UNANSWERED_AFTER = timedelta(days=120)
 
 
 class Why(StrEnum):
@@ -53,16 +56,16 @@ class InboxItem:
     program_code: str | None
 
 
-def _complaint_reasons(actor: Actor) -> list[tuple[Why, Any]]:
+def _complaint_reasons(actor: Actor, at: datetime) -> list[tuple[Why, Any]]:
     """Every reason that a complaint may wait for this person, with its condition."""
     me, level = actor.id, C.escalation_level
-    unrejected = sa.literal(me) != sa.all_(C.rejected_by)
-    not_surveyor = sa.and_(*(part.is_distinct_from(me) for part in SURVEY_PARTS), unrejected)
-    not_approver = sa.and_(C.approved_by.is_distinct_from(me), unrejected)
+    unrejected = sa.not_(rejected_by(sa.literal(me)))
+    not_surveyor = sa.and_(sa.not_(surveyed_by(sa.literal(me))), unrejected)
+    not_approver = sa.and_(sa.not_(approved_by(me)), unrejected)
     without_part = sa.and_(not_surveyor, not_approver)
     to_approve = sa.and_(C.state == S.AWAITING_SUPERVISOR, not_surveyor)
     to_forward = sa.and_(C.state == S.AWAITING_MANAGER, not_approver)
-    no_manager = nobody_left(Role.MANAGER, C.approved_by)
+    no_manager = nobody_left(Role.MANAGER, approved_by)
     visits = C.state.in_([S.ASSIGNED, S.RETURNED])
     reasons: list[tuple[Why, Any]] = []
 
@@ -83,14 +86,14 @@ def _complaint_reasons(actor: Actor) -> list[tuple[Why, Any]]:
     add(Why.POOL, supervised, to_approve)
     add(Why.ESCALATED, supervised, visits, level >= 1)
     add(Why.ESCALATED, supervised, C.state == S.ANSWERED, level >= 2)
-    alone = nobody_left(Role.SUPERVISOR, *SURVEY_PARTS)
+    alone = nobody_left(Role.SUPERVISOR, surveyed_by)
     add(Why.ESCALATED, city, to_approve, sa.or_(level >= 1, alone))
     add(Why.ESCALATED, city, to_forward, without_part, sa.or_(level >= 2, no_manager))
     managed = actor.regions(Role.MANAGER)
     add(Why.POOL, managed, to_forward)
     add(Why.ESCALATED, managed, C.state == S.AT_SECRETARIAT, level >= 1)
     add(Why.ESCALATED, managed, C.state.in_([S.RECEIVED, S.ASSIGNED, S.RETURNED]), level >= 2)
-    nobody = nobody_left(Role.SUPERVISOR, *SURVEY_PARTS, in_the_city=True)
+    nobody = nobody_left(Role.SUPERVISOR, surveyed_by, in_the_city=True)
     add(Why.ESCALATED, managed, to_approve, sa.or_(level >= 2, nobody))
     add(Why.ESCALATED, actor.regions(Role.HEAD), to_forward, sa.or_(level >= 1, no_manager))
     broken = sa.and_(C.breached_at.is_not(None), C.handled_at.is_(None))
@@ -99,6 +102,8 @@ def _complaint_reasons(actor: Actor) -> list[tuple[Why, Any]]:
         sa.or_(C.state != S.AWAITING_MANAGER, not_approver),
     )
     above = actor.regions(Role.MANAGER, Role.HEAD)
+    unanswered = C.forwarded_at <= at - UNANSWERED_AFTER
+    add(Why.ESCALATED, above, C.state == S.FORWARDED, unanswered)
     add(Why.BREACH, above, broken, C.state.in_(ON_THE_CLOCK), may_decide)
     return reasons
 
@@ -110,10 +115,17 @@ def _referral_reasons(actor: Actor) -> list[tuple[Why, Any]]:
     if owners:
         with_owner = T.state.in_([R.SENT, R.RECEIVED, R.WAITLISTED])
         reasons.append((Why.POOL, sa.and_(owned_by(owners), with_owner)))
+    # An answer that came after its complaint was closed, and that nobody has told.
+    untold = sa.and_(T.state.in_(CLOSED_ANSWERS), T.informed_at.is_(None), T.due_at.is_not(None))
     if offices := actor.regions(*SECRETARIAT):
         reasons.append((Why.POOL, sa.and_(within(T, offices), asked)))
+    if desk := actor.regions(Role.PUSKESOS_OFFICER, *SECRETARIAT):
+        here = sa.and_(within(T, desk), untold)
+        reasons.append((Why.POOL, sa.and_(here, C.assigned_to.is_(None))))
+        reasons.append((Why.ESCALATED, sa.and_(here, T.steps_taken >= 2)))
     if actor.regions(Role.FACILITATOR):
-        reasons.append((Why.ASSIGNED, sa.and_(C.assigned_to == actor.id, asked)))
+        mine = sa.and_(C.assigned_to == actor.id, sa.or_(asked, untold))
+        reasons.append((Why.ASSIGNED, mine))
     return reasons
 
 
@@ -123,9 +135,9 @@ def _why(reasons: Sequence[tuple[Why, Any]]) -> Any:
     return sa.case(*((condition, str(why)) for why, condition in ranked), else_=str(Why.POOL))
 
 
-def _waiting(actor: Actor) -> Any:
+def _waiting(actor: Actor, at: datetime) -> Any:
     """Everything that waits for the actor, as one table."""
-    complaints, referrals = _complaint_reasons(actor), _referral_reasons(actor)
+    complaints, referrals = _complaint_reasons(actor, at), _referral_reasons(actor)
     none: list[Any] = [sa.false()]
     first = sa.select(
         sa.literal(str(SubjectKind.COMPLAINT)).label("kind"),
@@ -167,10 +179,10 @@ class Inbox:
         self.session = session
 
     async def page(
-        self, actor: Actor, after: tuple[datetime, UUID] | None, limit: int
+        self, actor: Actor, after: tuple[datetime, UUID] | None, limit: int, at: datetime
     ) -> list[InboxItem]:
         """Soonest due first; what has no date of its own stands last."""
-        waiting = _waiting(actor)
+        waiting = _waiting(actor, at)
         key = sa.func.coalesce(waiting.c.due_at, FAR)
         statement = sa.select(waiting).order_by(key, waiting.c.id).limit(limit)
         if after is not None:
@@ -184,7 +196,7 @@ class Inbox:
 
     async def counts(self, actor: Actor, at: datetime) -> list[Any]:
         """(kind, state, why, how many, how many of them overdue), equal to the list."""
-        waiting = _waiting(actor)
+        waiting = _waiting(actor, at)
         overdue = sa.func.count().filter(waiting.c.due_at <= at)
         statement = (
             sa.select(

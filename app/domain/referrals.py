@@ -36,6 +36,8 @@ class ReferralState(StrEnum):
 R = ReferralState
 OPEN = (R.APPROVED, R.SENT, R.RECEIVED, R.INFO_REQUESTED, R.WAITLISTED)
 WITH_OWNER = (R.SENT, R.RECEIVED, R.INFO_REQUESTED, R.WAITLISTED)
+# Answers after which the owner is waited for no longer.
+CLOSED_ANSWERS = (R.GRANTED, R.DECLINED, R.CANCELLED)
 ANSWERED = (R.GRANTED, R.BENEFIT_CONFIRMED, R.DECLINED, R.WAITLISTED, R.CANCELLED)
 
 
@@ -89,6 +91,7 @@ class Referral(InRegion, Record, table=True):
     paused_for: timedelta = Field(default=timedelta(0), sa_type=sa.Interval)
     due_at: datetime | None = None
     next_step_at: datetime | None = None
+    steps_taken: int = 0
 
 
 class ComplaintReferral(InRegion, table=True):
@@ -189,10 +192,16 @@ class Referrals:
             )
         )
 
-    async def holders_of(self, ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
-        """The complaints that hold each of some referrals."""
+    async def holders_of(
+        self, ids: Sequence[UUID], actor: Actor, at: datetime
+    ) -> dict[UUID, list[UUID]]:
+        """The complaints that hold each of some referrals, as far as the actor sees them."""
         found: dict[UUID, list[UUID]] = {id: [] for id in ids}
-        statement = sa.select(L.referral_id, L.complaint_id).where(L.referral_id.in_(ids))
+        statement = (
+            sa.select(L.referral_id, L.complaint_id)
+            .join(Complaint, col(Complaint.id) == L.complaint_id)
+            .where(L.referral_id.in_(ids), visible_to(actor, at))
+        )
         for referral_id, complaint_id in await self.session.execute(
             statement.order_by(L.complaint_id)
         ):
@@ -259,11 +268,13 @@ class Referrals:
             statement = statement.where(T.id < after)
         return list(await self.session.scalars(statement))
 
-    async def claim(self, sweep: str, at: datetime, limit: int) -> list[Referral]:
+    async def claim(
+        self, sweep: str, states: Sequence[ReferralState], at: datetime, limit: int
+    ) -> list[Referral]:
         """Referrals whose next step is due and that no other sweeper holds, oldest first."""
         statement = (
             sa.select(Referral)
-            .where(T.next_step_at <= at, T.state.in_(WITH_OWNER), not_parked(sweep, T.id, at))
+            .where(T.next_step_at <= at, T.state.in_(states), not_parked(sweep, T.id, at))
             .order_by(T.next_step_at, T.id)
             .limit(limit)
             .with_for_update(skip_locked=True)

@@ -123,7 +123,8 @@ FAULT_CODES = {
     "datetime_type": "wrong_type",
 }
 LIMITS = {
-    "min_length": "min", "max_length": "max", "ge": "min", "gt": "min", "le": "max", "lt": "max"
+    "expected": "options", "min_length": "min", "max_length": "max",
+    "ge": "min", "gt": "min", "le": "max", "lt": "max",
 }  # fmt: skip
 
 

@@ -109,7 +109,7 @@ missing|Wajib diisi.|Is required.
 unknown_field|Isian tidak dikenal.|Is not a known field.
 unknown_parameter|Parameter tidak dikenal.|Is not a known parameter.
 wrong_type|Jenis nilai salah.|Has the wrong type.
-not_an_option|Bukan salah satu pilihan.|Is not one of the options.
+not_an_option|Bukan salah satu pilihan: {options}.|Is not one of the options: {options}.
 too_short|Terlalu pendek; paling sedikit {min}.|Is too short; at least {min}.
 too_long|Terlalu panjang; paling banyak {max}.|Is too long; at most {max}.
 too_few|Terlalu sedikit; paling sedikit {min}.|Are too few; at least {min}.
@@ -121,6 +121,7 @@ invalid_datetime|Bukan waktu yang sah; gunakan RFC 3339 dengan offset.|Is not a 
 offset_required|Waktu harus menyebut offset, misalnya +07:00.|The time needs an offset, such as +07:00.
 instant_out_of_range|Tahun harus antara 1900 dan 2200.|The year must lie between 1900 and 2200.
 line_break|Hanya satu baris.|Must be one line.
+nothing_visible|Tidak ada yang terbaca.|Holds nothing to read.
 character_not_allowed|Ada karakter yang tidak boleh.|Holds a character that is not allowed.
 beneficiary_ambiguous|Sebut satu saja: member_id, household_id, atau name (dengan national_id).|Name one: member_id, household_id, or name (with national_id).
 no_head|Kepala rumah tangga belum disebut.|No head of the household is named.
@@ -146,6 +147,6 @@ def fault_text(code: str, params: dict[str, object], language: str) -> str:
         try:
             return template.format_map(params)
         except KeyError:
-            return template.split(";")[0].rstrip(".") + "."
+            return template.split(";")[0].split(":")[0].rstrip(".") + "."
     known = CATALOGUE.get(code)
     return known.title(language) + "." if known else FAULTS["invalid"][language == "en"]

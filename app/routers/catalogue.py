@@ -80,7 +80,16 @@ class StateRead(BaseModel):
     final: bool
 
 
+class PartyRead(BaseModel):
+    """Who is meant by a name in `by`, `holder`, `level_1` and `level_2`: the roles."""
+
+    name: Line
+    roles: Words
+
+
 class TransitionRead(BaseModel):
+    """A row. Whoever a level of its state names may take every action of that state, too."""
+
     from_: Annotated[Words, Field(alias="from", serialization_alias="from")]
     action: Word
     to: Words
@@ -108,6 +117,7 @@ class WorkflowRead(BaseModel):
     initial: Word
     states: items(StateRead, 50)  # type: ignore[valid-type]
     transitions: items(TransitionRead, 100)  # type: ignore[valid-type]
+    parties: items(PartyRead, 50)  # type: ignore[valid-type]
     routes: items(RouteRead, 100)  # type: ignore[valid-type]
     mermaid: read_text(20000)  # type: ignore[valid-type]
 
@@ -207,6 +217,7 @@ async def get_workflow(
             )
             for row in machine.transitions
         ],
+        parties=[PartyRead(name=one.name, roles=list(one.roles)) for one in machine.everybody()],
         routes=[
             RouteRead(
                 kind=kind,

@@ -65,7 +65,7 @@ async def list_inbox(
     """What waits for the caller, soonest due first."""
     cursors = Cursors(keys.data.cursor, request)
     place = cursors.read(cursor, datetime.fromisoformat, UUID)
-    rows = await Inbox(session).page(actor, (place[0], place[1]) if place else None, limit + 1)
+    rows = await Inbox(session).page(actor, (place[0], place[1]) if place else None, limit + 1, now)
     page, more = cut(rows, limit)
     following = cursors.make(page[-1].due_at or FAR, page[-1].id) if more else None
     found = [

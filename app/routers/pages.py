@@ -27,16 +27,19 @@ class Page(BaseModel, Generic[Item]):
 
 
 class Cursors:
-    """Makes and reads the cursors of one listing: signed, and bound to its path and filters."""
+    """Makes and reads the cursors of one listing: signed, and bound to its path and filters.
 
-    def __init__(self, key: bytes, request: Request) -> None:
+    A search has its filters in the body: `body` is a digest of it.
+    """
+
+    def __init__(self, key: bytes, request: Request, body: bytes = b"") -> None:
         filters = sorted(
             (name, value)
             for name, value in request.query_params.multi_items()
             if name not in ("cursor", "limit")
         )
         self.key = key
-        self.bound_to = json.dumps([request.url.path, filters]).encode()
+        self.bound_to = json.dumps([request.url.path, filters]).encode() + body
 
     def make(self, *place: Any) -> str:
         plain = json.dumps([_plain(value) for value in place], separators=(",", ":")).encode()

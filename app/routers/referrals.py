@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role
@@ -98,7 +98,7 @@ class ReferralActionRequest(BaseModel):
     note: text(4000) | None = None  # type: ignore[valid-type]
     reason: line(200) | None = None  # type: ignore[valid-type]
     happened_at: Instant | None = None
-    paper: bool = False
+    paper: StrictBool = False
     data: Annotated[dict[str, Any], Field(max_length=20)] | None = None
 
     def command(self) -> Command:
@@ -116,11 +116,11 @@ FINDERS["referral_id"] = _find
 
 
 async def read(
-    session: AsyncSession, actor: Actor, referrals: list[Referral]
+    session: AsyncSession, actor: Actor, referrals: list[Referral], at: datetime
 ) -> list[ReferralRead]:
     await session.flush()
     repository = Referrals(session)
-    holders = await repository.holders_of([one.id for one in referrals])
+    holders = await repository.holders_of([one.id for one in referrals], actor, at)
     complaints = await Complaints(session).by_ids({one.complaint_id for one in referrals})
     return [
         ReferralRead(
@@ -146,10 +146,11 @@ async def _answer(
     session: AsyncSession,
     actor: Actor,
     referral: Referral,
+    at: datetime,
     status: int = 200,
     replayed: bool = False,
 ) -> Response:
-    body = (await read(session, actor, [referral]))[0]
+    body = (await read(session, actor, [referral], at))[0]
     location = f"/v1/referrals/{referral.id}" if status == 201 else None
     return reply(body, status, version=referral.version, location=location, replayed=replayed)
 
@@ -177,7 +178,7 @@ async def list_referrals(
     page, more = cut(rows, limit)
     following = cursors.make(page[-1].id) if more else None
     body = Page[ReferralRead].model_construct(
-        items=await read(session, actor, list(page)), next_cursor=following
+        items=await read(session, actor, list(page), now), next_cursor=following
     )
     return reply(body, headers=next_link(request, following))
 
@@ -203,21 +204,21 @@ async def draft_referral(
         raise Forbidden("role_not_allowed")
     if known := await retry.known():
         referral = await Referrals(session).lock(UUID(known.ids["referral_id"]))
-        return await _answer(session, actor, referral, known.status, replayed=True)
+        return await _answer(session, actor, referral, now, known.status, replayed=True)
     need = Need(
         program_code=draft.program_code, purpose=draft.purpose, beneficiary=draft.beneficiary
     )
     referral = await verbs.draft(session, actor, complaint.id, need, now)
     retry.remember(201, referral_id=referral.id)
-    return await _answer(session, actor, referral, 201)
+    return await _answer(session, actor, referral, now, 201)
 
 
 @router.get("/referrals/{referral_id}", response_model=ReferralRead)
 async def get_referral(
-    referral_id: UUID, subject: Subject, session: Session, actor: CurrentActor
+    referral_id: UUID, subject: Subject, session: Session, actor: CurrentActor, now: Now
 ) -> Response:
     """One referral, with what the caller may do now."""
-    return await _answer(session, actor, subject)
+    return await _answer(session, actor, subject, now)
 
 
 @router.post("/referrals/{referral_id}/actions", response_model=ReferralRead)
@@ -237,11 +238,11 @@ async def act_on_referral(
     MACHINE.check_role(ReferralCase(subject, complaint), command.action, actor)
     if await retry.known():
         await session.refresh(subject)
-        return await _answer(session, actor, subject, replayed=True)
+        return await _answer(session, actor, subject, now, replayed=True)
     version = read_version(visit, required=actor.is_person)
     referral = await verbs.act(session, actor, subject.id, command, now, version)
     retry.remember(200, referral_id=referral.id)
-    return await _answer(session, actor, referral)
+    return await _answer(session, actor, referral, now)
 
 
 @router.get("/referrals/{referral_id}/events", response_model=Page[EventRead])

@@ -26,9 +26,13 @@ def log(
     happened_at: datetime | None = None,
     reason: str | None = None,
     note: str | None = None,
+    role: Role | None = None,
     **data: Any,
 ) -> Event:
-    """Append what happened to `subject` (a row with id, version and region columns)."""
+    """Append what happened to `subject` (a row with id, version and region columns).
+
+    `role` is the one that allowed it, where a table says so; else the nearest the actor holds.
+    """
     return Events(session).append(
         Event(
             type=type,
@@ -37,7 +41,7 @@ def log(
             actor_id=actor.id,
             actor_role=Role.SYSTEM
             if actor is SYSTEM
-            else actor.role_for(subject.village_code, *IN_ORDER),
+            else role or actor.role_for(subject.village_code, *IN_ORDER),
             at=at,
             happened_at=happened_at,
             reason=reason,

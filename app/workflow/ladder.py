@@ -21,7 +21,7 @@ from app.workflow.referrals import clock as referral_clock
 
 A, S, R = ComplaintAction, ComplaintState, ReferralState
 REMINDED, ESCALATED, BREACHED = "complaint.reminded", "complaint.escalated", "complaint.breached"
-OWNER_REMINDED = "referral.owner_asked"
+OWNER_REMINDED, TELLER_REMINDED = "referral.owner_asked", "referral.teller_reminded"
 STEPS = (Step.REMINDER, Step.LEVEL_1, Step.LEVEL_2)
 INCOMPLETE_STEPS = (Step.DAY_7, Step.DAY_21, Step.DAY_30)
 
@@ -126,6 +126,25 @@ async def _incomplete(session: AsyncSession, case: Case, at: datetime) -> None:
     else:
         # A contact attempt is asked for first; look again tomorrow.
         complaint.next_step_at = at + timedelta(days=1)
+
+
+async def tell_answer(session: AsyncSession, referral: Referral, at: datetime) -> None:
+    """A locked referral whose late answer nobody has told: reminder, desk, supervisor."""
+    complaint = await Complaints(session).peek(referral.complaint_id)
+    staff = await staff_of(session, referral.regency_code)
+    number, due_at = referral.steps_taken, referral.next_step_at or at
+    desk = staff.holding(referral.village_code, Role.PUSKESOS_OFFICER, *SECRETARIAT)
+    people = [one.id for one in desk]
+    if number == 0 and complaint.assigned_to is not None:
+        people = [complaint.assigned_to]
+    elif number == 2:
+        people = [one.id for one in staff.holding(referral.village_code, Role.SUPERVISOR)]
+    stage = f"{referral.stage} tell"
+    if await Notifications(session).record(referral, stage, STEPS[number], at, due_at, len(people)):
+        Notifications(session).tell(people, SubjectKind.REFERRAL, referral, STEPS[number], at)
+        log(session, TELLER_REMINDED, referral, SYSTEM, at, level=number, told=len(people))
+    referral.steps_taken = number + 1
+    referral.next_step_at = referral_clock.tell_moment(referral.stage_entered_at, number + 1)
 
 
 async def ask_owner(session: AsyncSession, referral: Referral, at: datetime) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-from app.domain.actors import Actor
+from app.domain.actors import Actor, Role
 from app.domain.errors import Conflict, DomainError, Fault, Forbidden, Invalid
 
 StateT = TypeVar("StateT", bound=StrEnum)
@@ -23,6 +23,7 @@ class Party:
     """Who may act: `could` asks for role and scope alone, `may` for this case now."""
 
     name: str
+    roles: tuple[Role, ...]
     could: Predicate
     may: Predicate
 
@@ -157,20 +158,28 @@ class Machine(Generic[StateT, ActionT]):
 
     def standing(self, actor: Actor, case: Any, action: ActionT) -> bool:
         """Whether the actor may take the action in the present state at the present level."""
+        return self.party(actor, case, action) is not None
+
+    def party(self, actor: Actor, case: Any, action: ActionT) -> Party | None:
+        """As what the actor may take the action now: a party of its row, or of the ladder."""
         row = self.rows.get((case.state, action))
         if row is None:
-            return False
-        if any(party.may(actor, case) for party in row.by):
-            return True
-        if row.by == (self.system,):
-            return False
-        ladder = self.ladder[case.state]
-        named = [
-            (case.stage_level >= 1, ladder.level_1.party),
-            (case.stage_level >= 2, ladder.level_2.party),
-            *((case.breached, party) for party in self._above(case.state)),
-        ]
-        return any(open_ and party and party.may(actor, case) for open_, party in named)
+            return None
+        open_ = list(row.by)
+        if row.by != (self.system,):
+            ladder = self.ladder[case.state]
+            for level, rung in ((1, ladder.level_1), (2, ladder.level_2)):
+                if rung.party is not None and case.stage_level >= level:
+                    open_.append(rung.party)
+            open_ += self._above(case.state) if case.breached else ()
+        return next((party for party in open_ if party.may(actor, case)), None)
+
+    def role(self, actor: Actor, case: Any, action: ActionT) -> Role | None:
+        """The role by which the actor may take the action: what the history says."""
+        party = self.party(actor, case, action)
+        city = ".".join(case.village_code.split(".")[:2])
+        roles = party.roles if party else ()
+        return next((role for role in roles if actor.holds_near(city, role)), None)
 
     def check(
         self, case: Any, action: ActionT, actor: Actor, command: Any
@@ -225,6 +234,12 @@ class Machine(Generic[StateT, ActionT]):
         """The actions that move the case on and that this actor may take now."""
         wanted = self.ladder[case.state].advancing
         return [action for action in self.actions(case, actor) if action in wanted]
+
+    def everybody(self) -> list[Party]:
+        """Every party that the table speaks of, once."""
+        named = [party for state, action in self.rows for party in self.parties(state, action)]
+        held = [ladder.holder for ladder in self.ladder.values() if ladder.holder]
+        return list(dict.fromkeys([*named, *held]))
 
     def mermaid(self) -> str:
         """The table as a state diagram."""

@@ -40,7 +40,7 @@ def _holding(name: str, *roles: Role) -> Party:
     def could(actor: Actor, case: Any) -> bool:
         return actor.holds(case.village_code, *roles)
 
-    return Party(name, could, could)
+    return Party(name, roles, could, could)
 
 
 def _in_the_city(name: str, *roles: Role, may: Any = None) -> Party:
@@ -48,7 +48,7 @@ def _in_the_city(name: str, *roles: Role, may: Any = None) -> Party:
         city = ".".join(case.village_code.split(".")[:2])
         return actor.holds_near(city, *roles)
 
-    return Party(name, could, may or could)
+    return Party(name, roles, could, may or could)
 
 
 def _is_system(actor: Actor, _: Any) -> bool:
@@ -94,7 +94,7 @@ def _without_part(actor: Actor, case: Any) -> bool:
     )
 
 
-SYSTEM = Party("system", _is_system, _is_system)
+SYSTEM = Party("system", (Role.SYSTEM,), _is_system, _is_system)
 DESK = _holding("desk", Role.PUSKESOS_OFFICER, *SECRETARIAT_ROLES)
 PUSKESOS = _holding("puskesos_officer", Role.PUSKESOS_OFFICER)
 SECRETARIAT = _holding("secretariat", *SECRETARIAT_ROLES)

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role, Scope
-from app.domain.complaints import Complaint, cities
-from app.domain.errors import Forbidden
+from app.domain.complaints import BEFORE_FORWARDED, Complaint, cities
+from app.domain.errors import Conflict, Forbidden
 from app.domain.households import Household, Households
 from app.domain.vocabulary import CheckOutcome, Relation
 from app.workflow.complaints.filing import opened
@@ -26,10 +26,12 @@ class Person:
 
     national_id: str | None = None
     family_card_number: str | None = None
+    household_id: UUID | None = None
 
     @property
     def named(self) -> bool:
-        return self.national_id is not None or self.family_card_number is not None
+        known = (self.national_id, self.family_card_number, self.household_id)
+        return any(value is not None for value in known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ def person_of(session: AsyncSession, complaint: Complaint) -> Person:
     person = Person(
         opened(session, complaint, "subject_national_id"),
         opened(session, complaint, "subject_family_card_number"),
+        complaint.household_id,
     )
     if not person.named and complaint.reporter_relation is Relation.SELF:
         return Person(opened(session, complaint, "reporter_national_id"))
@@ -70,6 +73,9 @@ async def check(session: AsyncSession, cities: tuple[str, ...], person: Person) 
     if not await households.any_in(cities):
         return Checked(CheckOutcome.NO_REGISTRY, [])
     found = await households.matching(cities, person.national_id, person.family_card_number)
+    if not found and person.household_id is not None:
+        named = await households.find(person.household_id)
+        found = [named] if named else []
     if not found:
         return Checked(CheckOutcome.UNREGISTERED, [])
     return Checked(CheckOutcome.REGISTERED if len(found) == 1 else CheckOutcome.SIMILAR, found)
@@ -83,7 +89,12 @@ def keep(
     actor: Actor,
     at: datetime,
 ) -> None:
-    """Keep a check on its complaint, which is locked. Moves neither clock nor version."""
+    """Keep a check on its complaint, which is locked. Moves neither clock nor version.
+
+    Raises Conflict once the complaint is decided.
+    """
+    if complaint.state not in BEFORE_FORWARDED:
+        raise Conflict("no_longer_changeable")
     household_id = checked.household_id
     complaint.registry_check = {
         "outcome": checked.outcome,

@@ -14,7 +14,7 @@ from app.domain.base import slrt_now
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.events import Events
 from app.domain.idempotency_keys import KEPT_FOR, IdempotencyKeys
-from app.domain.referrals import Referrals
+from app.domain.referrals import CLOSED_ANSWERS, WITH_OWNER, Referrals
 from app.domain.sweep_runs import SweepRun, SweepRuns
 from app.workflow import ladder
 
@@ -36,6 +36,13 @@ class Batch:
     acted: int = 0
     failed: int = 0
     oldest: datetime | None = None
+
+    def and_(self, other: "Batch") -> "Batch":
+        """Both together."""
+        oldest = min((one for one in (self.oldest, other.oldest) if one), default=None)
+        return Batch(
+            self.found + other.found, self.acted + other.acted, self.failed + other.failed, oldest
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +142,22 @@ async def _sla(session: AsyncSession, at: datetime, limit: int) -> Batch:
 
 async def _unanswered(session: AsyncSession, at: datetime, limit: int) -> Batch:
     referrals = Referrals(session)
-    rows = await referrals.claim("unanswered", at, limit)
+    rows = await referrals.claim("unanswered", WITH_OWNER, at, limit)
     due = [row.next_step_at for row in rows]
     return await _each(session, "unanswered", rows, due, referrals.lock, ladder.ask_owner, at)
+
+
+_answers = _ladder("undelivered", (S.ANSWERED,))
+
+
+async def _undelivered(session: AsyncSession, at: datetime, limit: int) -> Batch:
+    """Answers of complaints, and of referrals that were answered after their complaint closed."""
+    told = await _answers(session, at, limit)
+    referrals = Referrals(session)
+    rows = await referrals.claim("undelivered", CLOSED_ANSWERS, at, limit)
+    due = [row.next_step_at for row in rows]
+    late = await _each(session, "undelivered", rows, due, referrals.lock, ladder.tell_answer, at)
+    return told.and_(late)
 
 
 async def _numbering(session: AsyncSession, _: datetime, __: int) -> Batch:
@@ -159,11 +179,11 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 SWEEPS: dict[str, Sweep] = {
     sweep.name: sweep
     for sweep in (
-        Sweep("sla", MINUTE, "stages at 75, 100 and 150 % of their budget; broken promises", _sla),
+        Sweep("sla", MINUTE, "stages at 75, 100, 150 % of their time; broken promises", _sla),
         Sweep("unconfirmed", MINUTE, "what a supervisor has not confirmed",
             _ladder("unconfirmed", (S.AWAITING_SUPERVISOR,))),
         Sweep("undelivered", HOUR, "answers that the citizen has not been told",
-            _ladder("undelivered", (S.ANSWERED,))),
+            _undelivered),
         Sweep("incomplete", HOUR, "complaints without documents on days 7, 21 and 30",
             _ladder("incomplete", (S.INCOMPLETE,))),
         Sweep("unanswered", HOUR, "referrals past their dates", _unanswered),

@@ -143,7 +143,7 @@ class Receipt(BaseModel):
     payload_sha256: text(64)  # type: ignore[valid-type]
     received_at: Moment
     recorded_at: Moment
-    next_holder: NextHolder
+    next_holder: NextHolder | None
     due_at: Moment | None
     deadline_at: Moment
 
@@ -263,13 +263,13 @@ PLAIN = (ComplaintRead.model_fields.keys() & Complaint.model_fields.keys()) - MA
 
 async def receipt(session: AsyncSession, complaint: Complaint) -> dict[str, Any]:
     """The facts of a receipt, without the PIN."""
-    role, region_code = await next_holder(session, complaint)
+    holder = await next_holder(session, complaint)
     return {
         "ticket": complaint.ticket,
         "payload_sha256": complaint.payload_sha256,
         "received_at": complaint.received_at,
         "recorded_at": complaint.recorded_at,
-        "next_holder": NextHolder(role=role, region_code=region_code),
+        "next_holder": NextHolder(role=holder[0], region_code=holder[1]) if holder else None,
         "due_at": complaint.due_at,
         "deadline_at": complaint.deadline_at,
     }

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
 from app.domain.base import Instant, line, text
 from app.domain.errors import Fault, Invalid
@@ -28,7 +28,7 @@ class ActionRequest(BaseModel):
     note: text(4000) | None = None  # type: ignore[valid-type]
     reason: line(60) | None = None  # type: ignore[valid-type]
     happened_at: Instant | None = None
-    paper: bool = False
+    paper: StrictBool = False
     data: Annotated[dict[str, Any], Field(max_length=20)] | None = None
 
     def command(self) -> Command:

@@ -158,18 +158,30 @@ async def list_complaints(
 
 @router.post("/complaints/search", response_model=Page[FoundComplaint])
 async def search_complaints(
-    query: PersonQuery, session: Session, actor: CurrentActor, now: Now
+    query: PersonQuery,
+    request: Request,
+    visit: CurrentVisit,
+    session: Session,
+    actor: CurrentActor,
+    now: Now,
+    keys: CurrentKeys,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """Find a citizen's complaints without the ticket; masked, city-wide, and on record."""
     regions = check_checker(actor)
     if not (query.national_id or query.family_card_number or query.name):
         raise Invalid("criterion_required", (Fault("criterion_required", ""),))
-    complaints = Complaints(session)
-    found = await complaints.search(
-        regions, query.national_id, query.family_card_number, query.name, 50
-    )
-    if query.birth_date:
-        found = [one for one in found if _born_on(session, one, query.birth_date)]
+    cursors = Cursors(keys.data.cursor, request, visit.fingerprint)
+    place = cursors.read(cursor, datetime.fromisoformat, UUID)
+    rows = await Complaints(session).search(
+        regions, query.national_id, query.family_card_number, query.name,
+        (place[0], place[1]) if place else None, limit + 1,
+    )  # fmt: skip
+    page, more = cut(rows, limit)
+    following = cursors.make(page[-1].received_at, page[-1].id) if more else None
+    born = query.birth_date
+    found = [one for one in page if born is None or _born_on(session, one, born)]
     for one in found:
         log(session, verbs.FOUND, one, actor, now)
     return reply(
@@ -189,8 +201,9 @@ async def search_complaints(
                 )
                 for one in found
             ],
-            next_cursor=None,
-        )
+            next_cursor=following,
+        ),
+        headers=next_link(request, following),
     )
 
 

@@ -75,7 +75,7 @@ class Case:
     def parts(self) -> Parts:
         one = self.complaint
         return Parts(
-            _ids(one.surveyed_by, one.survey_typed_by, one.submitted_by),
+            _ids(one.submitted_by, *one.surveyors),
             _ids(one.approved_by),
             _ids(*one.rejected_by),
         )

@@ -126,7 +126,7 @@ class AnswerDelivered(ActionData):
     how: DeliveryMethod
     to: line(120)  # type: ignore[valid-type]
     result: DeliveryResult = DeliveryResult.TOLD
-    satisfaction: Annotated[int, Field(ge=1, le=5)] | None = None
+    satisfaction: Annotated[int, Field(ge=1, le=5, strict=True)] | None = None
 
 
 class NewPriority(ActionData):

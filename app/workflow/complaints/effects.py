@@ -23,6 +23,7 @@ from app.domain.vocabulary import (
     DeliveryMethod,
     DeliveryResult,
     Outcome,
+    Priority,
     VisitResult,
 )
 from app.workflow import needs
@@ -35,6 +36,7 @@ from app.workflow.referrals import items
 A, S = ComplaintAction, ComplaintState
 JAKARTA = ZoneInfo("Asia/Jakarta")
 VISITS_AT_MOST = 3
+NOT_AN_EMERGENCY = "not_an_emergency"
 TRIES_AT_MOST = 3
 STANDS_FOR_HOME = DeliveryMethod.IN_PERSON
 
@@ -157,8 +159,7 @@ async def reassign(do: Doing) -> ComplaintState:
 @effect(A.SUBMIT_WITHOUT_VISIT)
 async def submit_without_visit(do: Doing) -> ComplaintState:
     # Whoever sends it up without a visit stands where the surveyor stands for four eyes.
-    do.complaint.surveyed_by = do.actor.id
-    do.complaint.survey_typed_by = None
+    surveys.add_surveyors(do.complaint, do.actor.id)
     do.complaint.without_visit = True
     do.complaint.no_survey = False
     return S.AWAITING_SUPERVISOR
@@ -184,7 +185,7 @@ async def record_visit_attempt(do: Doing) -> ComplaintState:
         return one.state
     one.no_survey = True
     one.without_visit = False
-    one.surveyed_by, one.survey_typed_by = do.actor.id, None
+    surveys.add_surveyors(one, do.actor.id)
     return S.AWAITING_SUPERVISOR
 
 
@@ -198,8 +199,7 @@ async def submit_survey(do: Doing) -> ComplaintState:
         surveyor = await _facilitator(do, named, "/data/on_behalf_of")
         do.data["on_behalf_of"] = str(surveyor)
     await surveys.submit(do.session, one, surveyor, do.actor, do.at)
-    one.surveyed_by = surveyor
-    one.survey_typed_by = None if surveyor == do.actor.id else do.actor.id
+    surveys.add_surveyors(one, surveyor, do.actor.id)
     one.no_survey = one.without_visit = False
     return S.AWAITING_SUPERVISOR
 
@@ -324,7 +324,8 @@ async def reopen(do: Doing) -> ComplaintState:
     one.delivery = Delivery.PENDING
     one.handled_at = one.informed_at = one.closed_at = one.forwarded_at = one.at_centre_at = None
     one.breached_at = one.paused_since = None
-    one.assigned_to = one.surveyed_by = one.survey_typed_by = None
+    one.assigned_to = None
+    one.surveyors = []
     one.approved_by = one.forwarded_by = None
     one.without_visit = one.no_survey = one.late_when_recorded = one.system_reassigned = False
     one.clock_from, one.paused_for = do.at, timedelta(0)
@@ -334,8 +335,10 @@ async def reopen(do: Doing) -> ComplaintState:
 
 @effect(A.SET_PRIORITY)
 async def set_priority(do: Doing) -> ComplaintState:
-    one = do.complaint
-    one.priority = do.command.data.priority
+    one, priority = do.complaint, do.command.data.priority
+    if (do.command.reason == NOT_AN_EMERGENCY) != (priority is Priority.NORMAL):
+        raise Invalid("reason_not_allowed", (Fault("reason_not_allowed", "/reason"),))
+    one.priority = priority
     do.data["priority"] = one.priority
     one.deadline_at = clock.deadline(one)
     if one.deadline_at > do.at:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role, Scope
 from app.domain.base import Instant, contains, line, new_id, region_columns, text
-from app.domain.complaints import Complaint, Complaints
+from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid
 from app.domain.households import Households
 from app.domain.identifiers import Keys, national_id_warnings
@@ -136,8 +136,29 @@ async def file(
     return Filed(complaint, created=True)
 
 
-async def next_holder(session: AsyncSession, complaint: Complaint) -> tuple[Role, str]:
-    """The office a new complaint waits for: the village's Puskesos, else the secretariat."""
+# Whom a complaint waits for where its state alone tells, and how wide that role's region is.
+HOLDERS: dict[ComplaintState, tuple[Role, str]] = {
+    ComplaintState.AT_SECRETARIAT: (Role.FRONT_OFFICE, "regency_code"),
+    ComplaintState.ASSIGNED: (Role.FACILITATOR, "village_code"),
+    ComplaintState.RETURNED: (Role.FACILITATOR, "village_code"),
+    ComplaintState.AWAITING_SUPERVISOR: (Role.SUPERVISOR, "district_code"),
+    ComplaintState.AWAITING_MANAGER: (Role.MANAGER, "regency_code"),
+    ComplaintState.FORWARDED: (Role.AGENCY, "regency_code"),
+}
+
+
+async def next_holder(session: AsyncSession, complaint: Complaint) -> tuple[Role, str] | None:
+    """The office a complaint waits for now; None once it is closed.
+
+    A new one waits for the village's Puskesos, else for the secretariat.
+    """
+    if complaint.state is ComplaintState.CLOSED:
+        return None
+    if complaint.state in HOLDERS:
+        role, level = HOLDERS[complaint.state]
+        return role, getattr(complaint, level)
+    if complaint.state is ComplaintState.ANSWERED and complaint.assigned_to is not None:
+        return Role.FACILITATOR, complaint.village_code
     staff = await staff_of(session, complaint.regency_code)
     if staff.holding(complaint.village_code, Role.PUSKESOS_OFFICER):
         return Role.PUSKESOS_OFFICER, complaint.village_code

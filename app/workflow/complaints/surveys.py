@@ -2,8 +2,9 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role
@@ -26,8 +27,8 @@ class Location(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    latitude: Annotated[float, Field(ge=-90, le=90)]
-    longitude: Annotated[float, Field(ge=-180, le=180)]
+    latitude: Annotated[float, Field(ge=-90, le=90, strict=True)]
+    longitude: Annotated[float, Field(ge=-180, le=180, strict=True)]
 
 
 class OtherNeed(BaseModel):
@@ -50,7 +51,7 @@ class SurveyDraft(BaseModel):
     answers: dict[str, Any] = Field(default_factory=dict, max_length=200)
     program_needs: Annotated[list[ProgramNeed], Field(max_length=50)] = []
     other_needs: Annotated[list[OtherNeed], Field(max_length=20)] = []
-    no_needs: bool = False
+    no_needs: StrictBool = False
     registry_changes: Annotated[list[Literal["never"]], Field(max_length=0)] = []
 
 
@@ -113,6 +114,7 @@ async def save(
         )  # fmt: skip
         surveys.add(survey)
     surveys.seal(survey, content)
+    add_surveyors(complaint, actor.id)
     survey.version += 1
     survey.saved_at, survey.typed_by, survey.submitted_at = at, actor.id, None
     log(
@@ -120,6 +122,11 @@ async def save(
         survey_version=survey.version, additional=former,
     )  # fmt: skip
     return survey
+
+
+def add_surveyors(complaint: Complaint, *ids: UUID) -> None:
+    """Who wrote a survey, or sent the case up, may not decide on it, whoever submits it."""
+    complaint.surveyors = list(dict.fromkeys([*complaint.surveyors, *ids]))
 
 
 async def submit(

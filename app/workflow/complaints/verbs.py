@@ -23,6 +23,12 @@ from app.workflow.history import log
 A, S, R = ComplaintAction, ComplaintState, ReferralState
 CLOCK_TOLERANCE = timedelta(minutes=10)
 YES = (R.GRANTED, R.BENEFIT_CONFIRMED)
+# What the answers to referrals can come to.
+SETTLED = (
+    Outcome.GRANTED, Outcome.PARTLY_GRANTED, Outcome.WAITLISTED, Outcome.DECLINED,
+    Outcome.CANCELLED,
+)  # fmt: skip
+OUTCOME_CHANGED = "complaint.outcome_changed"
 # Begun anew for somebody else, though the state stays.
 RESTARTS = (A.REASSIGN,)
 
@@ -65,6 +71,7 @@ async def apply(
     if command.action is A.ARCHIVE:
         case.contacts = await Complaints(session).contacts(complaint)
     row = MACHINE.check(case, command.action, actor, command)
+    role = MACHINE.role(actor, case, command.action)
     do = Doing(session, case, actor, command, at, at)
     await _set_happened_at(do)
     source = complaint.state
@@ -77,7 +84,7 @@ async def apply(
         clock.set_clocks(complaint)
     log(
         session, EVENT_TYPES[command.action], complaint, actor, at,
-        happened_at=command.happened_at, reason=command.reason, note=command.note,
+        happened_at=command.happened_at, reason=command.reason, note=command.note, role=role,
         **{"action": command.action, "from": source, "to": target} | do.data,
     )  # fmt: skip
     if target is S.FORWARDED:
@@ -95,6 +102,18 @@ async def settle(session: AsyncSession, complaint: Complaint, at: datetime) -> b
         return False
     await apply(session, SYSTEM, complaint, Command(A.SETTLE, data=outcome), at)
     return True
+
+
+async def reckon_outcome(session: AsyncSession, complaint: Complaint, at: datetime) -> None:
+    """A later answer changes what an answered complaint came to, as long as it is not told."""
+    if complaint.state is not S.ANSWERED or complaint.outcome not in SETTLED:
+        return
+    items = (await Referrals(session).items_of([complaint.id]))[complaint.id]
+    outcome = outcome_of(items)
+    if outcome is not None and outcome is not complaint.outcome:
+        complaint.outcome = outcome
+        complaint.version += 1
+        log(session, OUTCOME_CHANGED, complaint, SYSTEM, at, outcome=outcome)
 
 
 def outcome_of(items: list[Referral]) -> Outcome | None:
@@ -161,6 +180,8 @@ async def change(
     check_changer(actor, complaint)
     if complaint.state is S.CLOSED or (complaint.state not in INTAKE_IN and fields - UNTIL_CLOSED):
         raise Conflict("no_longer_changeable")
+    if not fields:
+        return complaint
     await write(complaint)
     complaint.version += 1
     log(session, CHANGED, complaint, actor, at, fields=sorted(fields))

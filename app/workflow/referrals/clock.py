@@ -6,6 +6,8 @@ from app.domain.referrals import Referral, ReferralState
 from app.workflow.referrals.table import LADDER
 
 UNANSWERED_AFTER = timedelta(days=120)
+TELL_WITHIN = timedelta(days=3)
+SHARES = (0.75, 1.0, 1.5)
 R = ReferralState
 
 
@@ -39,6 +41,18 @@ def next_step(referral: Referral, after: datetime) -> datetime | None:
     if referral.state in (R.SENT, R.RECEIVED):
         moments.append(unanswered_at(referral))
     return min((moment for moment in moments if moment and moment > after), default=None)
+
+
+def tell_late(referral: Referral, at: datetime) -> None:
+    """An answer that came after its complaint was closed is told like a complaint's: in 3 days."""
+    referral.steps_taken = 0
+    referral.due_at = tell_moment(at, 1)
+    referral.next_step_at = tell_moment(at, 0)
+
+
+def tell_moment(answered_at: datetime, step: int) -> datetime | None:
+    """When a step of telling is due (0 reminder, 1 and 2 levels); None: never."""
+    return answered_at + TELL_WITHIN * SHARES[step] if step < len(SHARES) else None
 
 
 def unanswered_at(referral: Referral) -> datetime:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import SYSTEM, Actor
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.notifications import Notifications, Step, SubjectKind
-from app.domain.referrals import OPEN, Origin, Referral, Referrals, ReferralState
+from app.domain.referrals import CLOSED_ANSWERS, OPEN, Origin, Referral, Referrals, ReferralState
 from app.workflow.history import log
 from app.workflow.referrals import clock
 from app.workflow.referrals.table import EVENT_TYPES, LINKED, UNLINKED, ReferralAction
@@ -155,13 +155,19 @@ async def cancel_one(
 def answered(
     session: AsyncSession, complaints: Sequence[Complaint], referral: Referral, at: datetime
 ) -> None:
-    """Tell the facilitators of complaints that were settled before: each answer is told."""
+    """Tell the facilitators of complaints that were settled before: each answer is told.
+
+    Where all of them are closed, nobody else would see that it still is to be told.
+    """
     for complaint in complaints:
         late = complaint.state in (ComplaintState.ANSWERED, ComplaintState.CLOSED)
         if late and complaint.assigned_to is not None:
             Notifications(session).tell(
                 [complaint.assigned_to], SubjectKind.REFERRAL, referral, Step.ANSWERED, at
             )
+    closed = [one for one in complaints if one.state is ComplaintState.CLOSED]
+    if closed and len(closed) == len(complaints) and referral.state in CLOSED_ANSWERS:
+        clock.tell_late(referral, at)
 
 
 async def _items(session: AsyncSession, complaint: Complaint) -> list[Referral]:

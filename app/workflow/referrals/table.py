@@ -69,7 +69,7 @@ def _owning(name: str, *roles: Role) -> Party:
     def could(actor: Actor, case: Any) -> bool:
         return actor.holds_program(case.village_code, case.program_code, *roles)
 
-    return Party(name, could, could)
+    return Party(name, roles, could, could)
 
 
 OWNER = _owning("agency or program_manager", Role.AGENCY, Role.PROGRAM_MANAGER)

@@ -12,7 +12,7 @@ from app.domain.actors import SECRETARIAT, Actor
 from app.domain.complaints import Complaint, Complaints
 from app.domain.errors import Conflict, PreconditionFailed
 from app.domain.notifications import Notifications, Step, SubjectKind
-from app.domain.referrals import Origin, Referral, Referrals, ReferralState
+from app.domain.referrals import CLOSED_ANSWERS, Origin, Referral, Referrals, ReferralState
 from app.domain.vocabulary import DeliveryResult
 from app.workflow import needs
 from app.workflow.complaints import verbs as complaints
@@ -67,13 +67,17 @@ async def act(
         raise PreconditionFailed("stale_version")
     row = MACHINE.check(case, command.action, actor, command)
     at = max(at, referral.stage_entered_at)
+    role = MACHINE.role(actor, case, command.action)
     do = Doing(session, referral, case.complaint, actor, command, at)
     source = referral.state
     target = await EFFECTS[command.action](do)
     assert target in row.leads_to(source)
     if command.reason is not None:
         referral.reason = command.reason
-    event = {"reason": command.reason, "note": command.note, "happened_at": command.happened_at}
+    event = {
+        "reason": command.reason, "note": command.note, "happened_at": command.happened_at,
+        "role": role,
+    }  # fmt: skip
     if target is source and command.action is not A.WAITLIST:
         # The stage goes on, and with it its dates; on a waiting list one waits anew.
         items.note_step(session, referral, command.action, actor, at, **event, **do.data)
@@ -81,6 +85,8 @@ async def act(
         items.step(session, referral, command.action, target, actor, at, **event, **do.data)
     await session.flush()
     settled_before = [one for one in holders if not await complaints.settle(session, one, at)]
+    for one in settled_before:
+        await complaints.reckon_outcome(session, one, at)
     if command.action in ANSWERS:
         items.answered(session, settled_before, referral, at)
     return referral
@@ -130,6 +136,8 @@ async def deliver_answer(do: Doing) -> ReferralState:
     do.data |= {"how": data.how, "result": data.result}
     if data.result is DeliveryResult.TOLD:
         do.referral.informed_at = do.at
+        if do.referral.state in CLOSED_ANSWERS:
+            do.referral.due_at = do.referral.next_step_at = None
     return do.referral.state
 
 
