@@ -19,7 +19,7 @@ $(READY): requirements-dev.lock pyproject.toml
 		(echo "slrt needs Python 3.11 or later; this is $$($(PYTHON) --version)." && exit 1)
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
-	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 test: $(READY) ## all tests, with coverage of what must be covered
