@@ -23,6 +23,7 @@ from app.settings import Settings
 console = Console(soft_wrap=True, highlight=False)
 READY_WITHIN = 60
 STOPS_WITHIN = 25
+TOLD_TO_STOP = 128 + signal.SIGTERM
 
 
 class RunError(ValueError):
@@ -35,16 +36,44 @@ def run(settings: Settings) -> int:
     # Told to stop while it prepares, it must still stop the embedded server.
     signal.signal(signal.SIGTERM, _leave)
     with open_database(settings) as database:
-        asyncio.run(_prepare(settings, database))
+        if not asyncio.run(_prepared(settings, database)):
+            return TOLD_TO_STOP
+        told = Told()
         children = [_start(settings, database, name) for name in ("serve", "schedule")]
         try:
-            return _watch(settings, children)
+            return _watch(settings, children, told)
         finally:
             _stop(children)
 
 
+class Told:
+    """Whether it has been told to stop, by SIGTERM or Ctrl-C."""
+
+    def __init__(self) -> None:
+        self.to_stop = False
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, self._hear)
+
+    def _hear(self, _: int, __: FrameType | None) -> None:
+        self.to_stop = True
+
+
 def _leave(_: int, __: FrameType | None) -> None:
-    sys.exit(128 + signal.SIGTERM)
+    sys.exit(TOLD_TO_STOP)
+
+
+async def _prepared(settings: Settings, database: Database) -> bool:
+    """Set up. False where it was told to stop before the end; what was begun is rolled back."""
+    work = asyncio.create_task(_prepare(settings, database))
+    # Not by an exception out of a signal handler: that may strike anywhere, in C code too.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not work.cancelled():
+            raise
+        return False
+    return True
 
 
 def say(text: str) -> None:
@@ -98,18 +127,10 @@ def log_file(settings: Settings, command: str) -> Path:
     return deployment.data_dir(settings) / f"{command}.log"
 
 
-def _watch(settings: Settings, children: Sequence[subprocess.Popen[bytes]]) -> int:
+def _watch(settings: Settings, children: Sequence[subprocess.Popen[bytes]], told: Told) -> int:
     """Say when it is ready; return when told to stop or when one of the processes ends."""
-    stopping = False
-
-    def stop(_: int, __: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, stop)
     until, ready = time.monotonic() + READY_WITHIN, False
-    while not stopping:
+    while not told.to_stop:
         if ended := [child for child in children if child.poll() is not None]:
             say(f"A process has ended with code {ended[0].returncode}; see {_logs(settings)}.")
             return 1

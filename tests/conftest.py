@@ -29,6 +29,8 @@ from app.server import Server, create_server
 from app.settings import DEMO_CLIENT_SECRET, DEMO_PASSWORD, Settings
 
 TEMPLATE = "slrt_template"
+# One for all clients: reading the world's certificates takes longer than most calls.
+TLS = httpx.create_ssl_context()
 # Where the suite runs against another PostgreSQL than the embedded one: its programs.
 PROGRAMS = os.environ.get("SLRT_TEST_POSTGRESQL")
 
@@ -120,10 +122,10 @@ class World:
             if who in ("agency-pkh", "integrator", "script-batch"):
                 form = {"grant_type": "client_credentials", "client_id": who}
                 form["client_secret"] = DEMO_CLIENT_SECRET
-                answer = httpx.post(f"{self.base_url}/v1/auth/token", data=form)
+                answer = self.anyone.post("/v1/auth/token", data=form)
             else:
                 credentials = {"username": who, "password": DEMO_PASSWORD}
-                answer = httpx.post(f"{self.base_url}/v1/auth/sessions", json=credentials)
+                answer = self.anyone.post("/v1/auth/sessions", json=credentials)
             assert answer.is_success, answer.text
             self.tokens[who] = answer.json()["access_token"]
         return self.tokens[who]
@@ -135,6 +137,7 @@ class World:
                 base_url=f"{self.base_url}/v1",
                 headers={"Authorization": f"Bearer {self.token(who)}"},
                 timeout=30,
+                verify=TLS,
             )
         return self.clients[who]
 
@@ -142,7 +145,7 @@ class World:
     def anyone(self) -> httpx.Client:
         """A client without a token, at the root."""
         if "" not in self.clients:
-            self.clients[""] = httpx.Client(base_url=self.base_url, timeout=30)
+            self.clients[""] = httpx.Client(base_url=self.base_url, timeout=30, verify=TLS)
         return self.clients[""]
 
     def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:

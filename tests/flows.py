@@ -59,6 +59,11 @@ def get(world: World, who: str, id: str) -> dict[str, Any]:
     return found
 
 
+def version(complaint: dict[str, Any]) -> str:
+    """The ETag of a complaint as it was read."""
+    return f'"{complaint["version"]}"'
+
+
 def etag(world: World, who: str, path: str) -> str:
     """The version that `who` reads at a path."""
     answer = world.as_(who).get(path)
@@ -115,13 +120,17 @@ def survey_body(world: World, **changes: Any) -> dict[str, Any]:
 
 
 def save_survey(
-    world: World, id: str, who: str = "facilitator.wates.1", **changes: Any
+    world: World,
+    id: str,
+    who: str = "facilitator.wates.1",
+    if_match: str | None = None,
+    **changes: Any,
 ) -> httpx.Response:
     path = f"/complaints/{id}/survey"
     return world.as_(who).put(
         path,
         json=survey_body(world, **changes),
-        headers={"If-Match": etag(world, who, path)},
+        headers={"If-Match": if_match or etag(world, who, path)},
     )
 
 
@@ -133,19 +142,22 @@ def bring(
     id = complaint["id"]
     steps = PATH[1 : PATH.index(state) + 1]
     for step in steps:
+        read = version(complaint)
         if step == "at_secretariat":
             check_registry(world, id)
-            complaint = done(world, "puskesos.wates", id, "forward_to_secretariat")
+            complaint = done(world, "puskesos.wates", id, "forward_to_secretariat", if_match=read)
         elif step == "assigned":
             chosen = {"facilitator_id": facilitator_id(world, facilitator)}
-            complaint = done(world, "front.1", id, "assign", data=chosen)
+            complaint = done(world, "front.1", id, "assign", if_match=read, data=chosen)
         elif step == "awaiting_supervisor":
-            assert save_survey(world, id, facilitator).status_code == 200
-            complaint = done(world, facilitator, id, "submit_survey")
+            saved = save_survey(world, id, facilitator, if_match='"0"')
+            assert saved.status_code == 200, saved.text
+            read = saved.headers["etag"]
+            complaint = done(world, facilitator, id, "submit_survey", if_match=read)
         elif step == "awaiting_manager":
-            complaint = done(world, "supervisor.magersari", id, "approve")
+            complaint = done(world, "supervisor.magersari", id, "approve", if_match=read)
         elif step == "forwarded":
-            complaint = done(world, "manager", id, "forward")
+            complaint = done(world, "manager", id, "forward", if_match=read)
         elif step == "answered":
             for referral_id in complaint["referral_ids"]:
                 granted = act_on_referral(world, "program.1", referral_id, "grant")
@@ -153,7 +165,7 @@ def bring(
             complaint = get(world, "front.1", id)
         elif step == "closed":
             told = {"how": "in_person", "to": "Siti Aminah"}
-            complaint = done(world, facilitator, id, "deliver_answer", data=told)
+            complaint = done(world, facilitator, id, "deliver_answer", if_match=read, data=told)
     assert complaint["state"] == state
     return complaint
 

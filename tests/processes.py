@@ -16,13 +16,16 @@ from typing import Any
 from tests.conftest import Cluster, World
 
 ROOT = Path(__file__).parents[1]
+# Where no .env lies that could say something else.
+SOMEWHERE = Path("/")
 ENDS_WITHIN = 60
 
 
 def environment(**settings: Any) -> dict[str, str]:
     """The environment of the tests, with these settings of slrt and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SLRT_")}
-    return kept | {f"SLRT_{name.upper()}": str(value) for name, value in settings.items()}
+    given = {f"SLRT_{name.upper()}": str(value) for name, value in settings.items()}
+    return kept | given | {"PYTHONPATH": str(ROOT)}
 
 
 def on(cluster: Cluster, database: str) -> dict[str, Any]:
@@ -38,7 +41,7 @@ def finished(*command: str, **settings: Any) -> subprocess.CompletedProcess[str]
     """`slrt …` run to its end. Whatever was wrong, nobody is shown a traceback."""
     done = subprocess.run(
         [sys.executable, "-m", "app.cli", *command],
-        cwd=ROOT,
+        cwd=SOMEWHERE,
         env=environment(**settings),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -54,7 +57,7 @@ def running(*command: str, **settings: Any) -> Iterator[subprocess.Popen[str]]:
     """`slrt …` while it runs, in a session of its own; its output is one stream."""
     with subprocess.Popen(
         [sys.executable, "-m", "app.cli", *command],
-        cwd=ROOT,
+        cwd=SOMEWHERE,
         env=environment(**settings),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -79,7 +82,7 @@ def end(process: subprocess.Popen[str]) -> None:
             process.wait()
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 90) -> Any:
     """Wait for something, and return what it was."""
     end_at = time.monotonic() + seconds
     while not (found := condition()):

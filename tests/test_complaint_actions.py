@@ -19,7 +19,6 @@ from tests.flows import (
     dismiss,
     done,
     draft_referral,
-    etag,
     event_of,
     events,
     facilitator_id,
@@ -32,6 +31,7 @@ from tests.flows import (
     save_survey,
     survey_body,
     told_steps,
+    version,
 )
 
 Json = dict[str, Any]
@@ -66,7 +66,9 @@ def now(world: World) -> datetime:
 
 def step(world: World, who: str, before: Json, action: str, **body: Any) -> Json:
     """Take an action that must succeed, and find it written: who, when, from, to, why."""
-    after = done(world, who, before["id"], action, **body)
+    # A survey has a version of its own.
+    read = None if action == "submit_survey" else version(before)
+    after = done(world, who, before["id"], action, if_match=read, **body)
     event = event_of(world, before["id"], action)
     assert (event["from"], event["to"]) == (before["state"], after["state"])
     assert event["by"]["id"] == me(world, who)
@@ -593,26 +595,18 @@ def test_only_the_assigned_facilitator_records_visits(world: World) -> None:
 # ── the survey: a draft with a version of its own ────────────────────────────────────────────
 
 
-def put(
-    world: World, who: str, id: str, if_match: str | None = None, **changes: Any
-) -> httpx.Response:
-    path = f"/complaints/{id}/survey"
-    headers = {"If-Match": if_match or etag(world, who, path)}
-    return world.as_(who).put(path, json=survey_body(world, **changes), headers=headers)
-
-
 def test_a_survey_is_drafted_with_a_version_of_its_own(world: World) -> None:
     complaint = bring(world, "assigned")
     path = f"/complaints/{complaint['id']}/survey"
     empty = world.as_(FIRST).get(path)
     assert empty.headers["etag"] == '"0"'
     assert (empty.json()["version"], empty.json()["answers"]) == (0, {})
-    first = put(world, FIRST, complaint["id"])
+    first = save_survey(world, complaint["id"], FIRST)
     assert (first.status_code, first.headers["etag"]) == (200, '"1"')
     assert first.json()["author_id"] == me(world, FIRST)
     assert first.json()["submitted_at"] is None
-    refused(put(world, FIRST, complaint["id"], if_match='"0"'), 412, "stale_version")
-    second = put(world, FIRST, complaint["id"], no_needs=True, program_needs=[])
+    refused(save_survey(world, complaint["id"], FIRST, if_match='"0"'), 412, "stale_version")
+    second = save_survey(world, complaint["id"], FIRST, no_needs=True, program_needs=[])
     assert second.headers["etag"] == '"2"'
     # The complaint itself has not moved.
     assert get(world, FIRST, complaint["id"])["version"] == complaint["version"]
@@ -634,7 +628,7 @@ def test_submitting_takes_the_version_of_the_survey(world: World) -> None:
     assert kept["submitted_at"] is not None
     # Others read it masked; nobody writes it any more.
     assert kept["answers"]["family_card_number"] == "3576********9004"
-    refused(put(world, FIRST, complaint["id"]), 409, "action_not_allowed")
+    refused(save_survey(world, complaint["id"], FIRST), 409, "action_not_allowed")
 
 
 def test_an_incomplete_survey_says_what_is_missing(world: World) -> None:
@@ -643,7 +637,9 @@ def test_an_incomplete_survey_says_what_is_missing(world: World) -> None:
     assert refused(answer, 409, "survey_incomplete") == [("", "survey_empty")]
     answers = survey_body(world)["answers"] | {"floor": None}
     del answers["roof"]
-    saved = put(world, FIRST, complaint["id"], answers=answers, visited_at=None, program_needs=[])
+    saved = save_survey(
+        world, complaint["id"], FIRST, answers=answers, visited_at=None, program_needs=[]
+    )
     assert saved.status_code == 200
     answer = act(world, FIRST, complaint["id"], "submit_survey")
     assert set(refused(answer, 409, "survey_incomplete")) == {
@@ -655,21 +651,21 @@ def test_an_incomplete_survey_says_what_is_missing(world: World) -> None:
 
 def test_a_draft_must_make_sense_though_it_is_unfinished(world: World) -> None:
     id = bring(world, "assigned")["id"]
-    answer = put(world, FIRST, id, answers={"floor": "marshmallow"})
+    answer = save_survey(world, id, FIRST, answers={"floor": "marshmallow"})
     assert refused(answer, 422, "invalid_answers") == [("/answers/floor", "not_an_option")]
-    refused(put(world, FIRST, id, no_needs=True), 422, "needs_contradict")
-    refused(put(world, FIRST, id, form_version="2019-1"), 422, "unknown_form_version")
-    refused(put(world, FIRST, id, registry_changes=[{}]), 422, "validation_failed")
+    refused(save_survey(world, id, FIRST, no_needs=True), 422, "needs_contradict")
+    refused(save_survey(world, id, FIRST, form_version="2019-1"), 422, "unknown_form_version")
+    refused(save_survey(world, id, FIRST, registry_changes=[{}]), 422, "validation_failed")
 
 
 def test_a_survey_that_names_no_needs_says_so(world: World) -> None:
     id = bring(world, "assigned")["id"]
-    assert put(world, FIRST, id, program_needs=[], no_needs=True).status_code == 200
+    assert save_survey(world, id, FIRST, program_needs=[], no_needs=True).status_code == 200
     sent = done(world, FIRST, id, "submit_survey")
     assert (sent["state"], sent["referral_ids"]) == ("awaiting_supervisor", [])
     other = bring(world, "assigned")["id"]
     needs = [{"text": "Seragam sekolah", "sector": "education"}]
-    assert put(world, FIRST, other, program_needs=[], other_needs=needs).status_code == 200
+    assert save_survey(world, other, FIRST, program_needs=[], other_needs=needs).status_code == 200
     assert done(world, FIRST, other, "submit_survey")["referral_ids"] == []
 
 
@@ -739,7 +735,7 @@ def test_a_survey_from_a_former_facilitator_is_kept_as_additional(world: World) 
     assert world.as_(FIRST).get(path).headers["etag"] == '"0"'
     answer = act(world, FIRST, id, "submit_survey")
     assert refused(answer, 409, "survey_incomplete") == [("", "survey_empty")]
-    late = put(world, FIRST, id)
+    late = save_survey(world, id, FIRST)
     assert (late.status_code, late.json()["additional"]) == (200, True)
     refused(act(world, FIRST, id, "submit_survey", if_match='"5"'), 412, "stale_version")
     after = done(world, FIRST, id, "submit_survey")
@@ -750,15 +746,15 @@ def test_a_survey_from_a_former_facilitator_is_kept_as_additional(world: World) 
     assert (present.headers["etag"], len(present.json()["additional_surveys"])) == ('"0"', 1)
     assert event_of(world, id, "kept_as_additional")["by"]["id"] == me(world, FIRST)
     # The same again is a new version of the same.
-    assert put(world, FIRST, id).headers["etag"] == '"2"'
+    assert save_survey(world, id, FIRST).headers["etag"] == '"2"'
 
 
 def test_others_write_no_survey(world: World) -> None:
     id = bring(world, "assigned")["id"]
-    refused(put(world, "supervisor.magersari", id), 403, "role_not_allowed")
-    refused(put(world, "puskesos.wates", id), 403, "role_not_allowed")
+    refused(save_survey(world, id, "supervisor.magersari"), 403, "role_not_allowed")
+    refused(save_survey(world, id, "puskesos.wates"), 403, "role_not_allowed")
     filed_by_facilitator = file(world, FIRST)["id"]
-    refused(put(world, FIRST, filed_by_facilitator), 409, "action_not_allowed")
+    refused(save_survey(world, filed_by_facilitator, FIRST), 409, "action_not_allowed")
 
 
 # ── submit_without_visit ─────────────────────────────────────────────────────────────────────

@@ -18,7 +18,7 @@ from app.database import create_sessions
 from app.domain.actors import SYSTEM
 from app.domain.base import new_id, region_columns, slrt_now
 from app.domain.events import Event, Events
-from tests.conftest import Cluster, World, serve
+from tests.conftest import TLS, Cluster, World, serve
 from tests.flows import (
     WATES,
     act_on_referral,
@@ -74,16 +74,27 @@ def action(who: str, path: str, name: str, if_match: str, **body: Any) -> Call:
 
 
 async def at_once(world: World, calls: Sequence[Call]) -> list[httpx.Response]:
-    """Send all at the same time; the answers in the order of the calls."""
+    """Send all at the same time; the answers in the order of the calls.
+
+    Who is told that the server is too busy sends the same again, as a client should.
+    """
     requests = [call.sent_as(world.token(call.who)) for call in calls]
     async with client_of(world) as client:
-        return await asyncio.gather(*(client.request(**request) for request in requests))
+
+        async def answered(request: dict[str, Any]) -> httpx.Response:
+            answer = await client.request(**request)
+            while answer.status_code == 503:
+                await asyncio.sleep(int(answer.headers["retry-after"]))
+                answer = await client.request(**request)
+            return answer
+
+        return await asyncio.gather(*(answered(request) for request in requests))
 
 
 def client_of(world: World) -> httpx.AsyncClient:
     """A client with as many connections as there are requests."""
     limits = httpx.Limits(max_connections=None)
-    return httpx.AsyncClient(base_url=world.base_url, timeout=60, limits=limits)
+    return httpx.AsyncClient(base_url=world.base_url, timeout=60, limits=limits, verify=TLS)
 
 
 def sign_in_again(world: World) -> None:

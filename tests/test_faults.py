@@ -32,10 +32,10 @@ from app.migrations import head
 from app.routers import bodies
 from app.settings import DEMO_PASSWORD, Settings, get_settings
 from app.workflow.sweeps import SWEEPS
-from tests.conftest import PROGRAMS, Cluster, World, serve
+from tests.conftest import PROGRAMS, TLS, Cluster, World, serve
 from tests.flows import bring, draft, etag, file, get, key
 from tests.processes import (
-    ROOT,
+    SOMEWHERE,
     data_folder,
     environment,
     finished,
@@ -65,7 +65,8 @@ class Shell:
 
     def __call__(self, *command: str, **settings: Any) -> subprocess.CompletedProcess[str]:
         with self.monkeypatch.context() as patch:
-            for name in os.environ:
+            patch.chdir(SOMEWHERE)
+            for name in list(os.environ):
                 if name.startswith("SLRT_"):
                     patch.delenv(name)
             for name, value in settings.items():
@@ -253,7 +254,9 @@ class Writers:
     async def run(self, writers: int, disturb: Callable[[], Any]) -> None:
         token = self.world.token("puskesos.wates")
         async with (
-            httpx.AsyncClient(base_url=f"{self.world.base_url}/v1", timeout=30) as client,
+            httpx.AsyncClient(
+                base_url=f"{self.world.base_url}/v1", timeout=60, verify=TLS
+            ) as client,
             asyncio.TaskGroup() as group,
         ):
             for _ in range(writers):
@@ -341,7 +344,7 @@ async def test_waits_for_a_lock_and_for_a_connection_end_as_busy(narrow_world: W
     headers = {"Authorization": f"Bearer {world.token('puskesos.wates')}"} | version
     async with (
         held(world, id),
-        httpx.AsyncClient(base_url=f"{world.base_url}/v1", timeout=30) as client,
+        httpx.AsyncClient(base_url=f"{world.base_url}/v1", timeout=60, verify=TLS) as client,
     ):
         began = time.monotonic()
         # With one connection: two wait for the row, one after the other, the third for them.
@@ -414,7 +417,9 @@ async def test_a_server_told_to_stop_ends_what_it_began(fresh_world: World) -> N
     version = etag(world, "puskesos.wates", f"/complaints/{id}")
     headers = {"Authorization": f"Bearer {world.token('puskesos.wates')}", "If-Match": version}
     with running("serve", **settings) as process:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", timeout=60, verify=TLS
+        ) as client:
             await asyncio.to_thread(until, lambda: is_ready(port))
             async with held(world, id):
                 under_way = asyncio.create_task(
@@ -444,13 +449,20 @@ async def test_a_server_told_to_stop_ends_what_it_began(fresh_world: World) -> N
     assert get(world, "puskesos.wates", id)["narrative"] == "Lain."
 
 
+def client_of(port: int) -> httpx.Client:
+    return httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, verify=TLS)
+
+
 def is_ready(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200
+        return (
+            httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2, verify=TLS).status_code == 200
+        )
     except httpx.HTTPError:
         return False
 
 
+@pytest.mark.embedded
 def test_a_server_on_its_own_database_stops_it_too() -> None:
     with data_folder() as folder:
         port = free_port()
@@ -467,7 +479,7 @@ def test_a_server_on_its_own_database_stops_it_too() -> None:
 
 def answers(port: int) -> bool:
     with contextlib.suppress(httpx.HTTPError):
-        return httpx.get(f"http://127.0.0.1:{port}/livez", timeout=2).status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/livez", timeout=2, verify=TLS).status_code == 200
     return False
 
 
@@ -491,7 +503,9 @@ def file_many(world: World, count: int) -> list[str]:
     async def file_all() -> list[str]:
         headers = {"Authorization": f"Bearer {world.token('puskesos.wates')}"}
         turns = asyncio.Semaphore(20)
-        async with httpx.AsyncClient(base_url=f"{world.base_url}/v1", timeout=60) as client:
+        async with httpx.AsyncClient(
+            base_url=f"{world.base_url}/v1", timeout=60, verify=TLS
+        ) as client:
 
             async def one() -> str:
                 async with turns:
@@ -587,7 +601,7 @@ def spawner(**settings: Any) -> Iterator[Callable[[], int]]:
     started: list[int] = []
     with subprocess.Popen(
         [sys.executable, "-c", SPAWNER],
-        cwd=ROOT,
+        cwd=SOMEWHERE,
         env=environment(**settings),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -682,12 +696,13 @@ def test_late_sweeps_are_said_everywhere(fresh_world: World, slrt: Shell) -> Non
 # The commands
 
 
+@pytest.mark.embedded
 def test_run_without_demo_begins_empty_and_is_kept(slrt: Shell) -> None:
-    with data_folder() as folder:
-        port = free_port()
+    port = free_port()
+    with data_folder() as folder, client_of(port) as http:
         settings = {"data_dir": folder, "port": port, "demo": 0}
         credentials = {"username": "admin", "password": "a-long-password"}
-        sign_in = {"url": f"http://127.0.0.1:{port}/v1/auth/sessions", "json": credentials}
+        sign_in = {"url": "/v1/auth/sessions", "json": credentials}
         with running("run", **settings) as process:
             # Told to stop while it prepares, it leaves nothing running.
             assert process.stdout is not None
@@ -695,23 +710,22 @@ def test_run_without_demo_begins_empty_and_is_kept(slrt: Shell) -> None:
             ends_with_all_it_started(process, folder, port, 128 + signal.SIGTERM)
         with running("run", **settings) as process:
             until(lambda: is_ready(port))
-            assert httpx.post(**sign_in).status_code == 401
+            assert http.post(**sign_in).status_code == 401
             command = ["users", "add", "admin", "--name", "Ibu Admin", "--role", "admin"]
             added = slrt(*command, password=credentials["password"], **settings)
             assert (added.returncode, added.stdout[:12]) == (0, "added admin ")
-            headers = {"Authorization": f"Bearer {httpx.post(**sign_in).json()['access_token']}"}
-            base = f"http://127.0.0.1:{port}/v1"
-            users = httpx.get(f"{base}/users", headers=headers).json()["items"]
+            headers = {"Authorization": f"Bearer {http.post(**sign_in).json()['access_token']}"}
+            users = http.get("/v1/users", headers=headers).json()["items"]
             assert [user["username"] for user in users] == ["admin"]
-            assert len(httpx.get(f"{base}/programs", headers=headers).json()["items"]) == 28
-            assert httpx.post(f"{base}/demo/clock", json={}, headers=headers).status_code == 404
-            until(lambda: not httpx.get(f"http://127.0.0.1:{port}/readyz").json()["late_sweeps"])
+            assert len(http.get("/v1/programs", headers=headers).json()["items"]) == 28
+            assert http.post("/v1/demo/clock", json={}, headers=headers).status_code == 404
+            until(lambda: not http.get("/readyz").json()["late_sweeps"])
             ends_with_all_it_started(process, folder, port)
             said = the_rest_of(process)
             assert ".venv/bin/slrt users add admin --name 'Your Name' --role admin" in said
         with running("run", **settings) as process:
             until(lambda: is_ready(port))
-            assert httpx.post(**sign_in).status_code == 201
+            assert http.post(**sign_in).status_code == 201
             second = slrt("run", **settings)
             assert second.returncode == 1
             assert second.stderr.startswith(f"Port {port} is taken, perhaps by another slrt.")
@@ -749,20 +763,17 @@ def is_alive(pid: int) -> bool:
     return False
 
 
+@pytest.mark.embedded
 def test_run_with_demo_loads_it_and_ends_whole() -> None:
-    with data_folder() as folder:
-        port = free_port()
+    port = free_port()
+    with data_folder() as folder, client_of(port) as http:
         settings = {"data_dir": folder, "port": port, "demo": 1}
         with running("run", **settings) as process:
             until(lambda: is_ready(port), 150)
-            token = httpx.post(
-                f"http://127.0.0.1:{port}/v1/auth/sessions",
-                json={"username": "head", "password": DEMO_PASSWORD},
-            ).json()["access_token"]
-            late = httpx.get(
-                f"http://127.0.0.1:{port}/v1/complaints?overdue=true",
-                headers={"Authorization": f"Bearer {token}"},
-            )
+            credentials = {"username": "head", "password": DEMO_PASSWORD}
+            token = http.post("/v1/auth/sessions", json=credentials).json()["access_token"]
+            headers = {"Authorization": f"Bearer {token}"}
+            late = http.get("/v1/complaints?overdue=true", headers=headers)
             assert late.json()["items"]
             assert len(children_of(process.pid)) == 2
             ends_with_all_it_started(process, folder, port)
@@ -862,6 +873,7 @@ def test_a_client_that_is_added_by_hand_can_ask(world: World, slrt: Shell) -> No
     assert (again.returncode, again.stderr) == (1, "username_taken\n")
 
 
+@pytest.mark.embedded
 def test_keys_are_made_once(tmp_path: Path, slrt: Shell) -> None:
     path = tmp_path / "new" / "keys.json"
     made = slrt("keys", "create", keys_file=path)
@@ -905,6 +917,7 @@ def test_what_is_wrong_is_said_in_a_sentence(
     assert said in done.stdout + done.stderr
 
 
+@pytest.mark.embedded
 def test_as_a_process_too_it_says_so_without_a_traceback(tmp_path: Path) -> None:
     done = finished("seed", database_url="postgresql://x@127.0.0.1:1/x", keys_file=tmp_path / "no")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)

@@ -82,8 +82,7 @@ def client(world: World, name: str, region: str) -> str:
         "grant_type": "client_credentials", "client_id": name,
         "client_secret": DEMO_CLIENT_SECRET,
     }  # fmt: skip
-    token = httpx.post(f"{world.base_url}/v1/auth/token", data=form).json()["access_token"]
-    world.tokens[name] = token
+    world.tokens[name] = world.anyone.post("/v1/auth/token", data=form).json()["access_token"]
     return name
 
 

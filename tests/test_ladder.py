@@ -961,8 +961,17 @@ def test_a_connection_that_breaks_in_the_middle_blames_no_row(fresh_world: World
 def test_numbering_gives_every_event_its_place_in_order(fresh_world: World) -> None:
     world = fresh_world
     bring(world, "closed")
+    # More than one transaction numbers at once.
+    columns = (
+        "type, subject_id, subject_version, actor_id, at, data,"
+        " province_code, regency_code, district_code, village_code"
+    )
+    world.fetch(
+        f"insert into events (id, {columns}) select gen_random_uuid(), {columns}"
+        " from (select * from events limit 1) as one, generate_series(1, 2100)"
+    )
     waiting = world.fetch("select count(*) from events where pos is null")[0][0]
-    assert waiting > 10
+    assert waiting > 2110
     assert counts(world.sweep("numbering")) == (waiting, waiting, 0)
     assert world.fetch("select count(*) from events where pos is null")[0][0] == 0
     by_seq = [row["pos"] for row in world.fetch("select pos from events order by seq")]
