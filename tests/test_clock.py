@@ -319,3 +319,13 @@ def test_an_owner_that_receives_after_120_days_is_asked_once_more_on_its_date() 
     one = received(START + days(125))
     assert one.next_step_at == one.due_at == START + days(185)
     assert referral_clock.next_step(one, START + days(185)) is None
+
+
+def test_an_answer_after_the_complaint_is_closed_is_to_be_told_in_3_days() -> None:
+    one = received(START)
+    referral_clock.enter(one, R.GRANTED, START + days(200))
+    referral_clock.tell_late(one, START + days(200))
+    assert one.due_at == START + days(203)
+    steps = [referral_clock.tell_moment(START, step) for step in range(4)]
+    assert steps == [START + days(2.25), START + days(3), START + days(4.5), None]
+    assert one.next_step_at == START + days(202.25)

@@ -28,7 +28,7 @@ from app.workflow.complaints.commands import (
 )
 from app.workflow.complaints.table import MACHINE as COMPLAINTS
 from app.workflow.machine import Ladder, Machine, Rung, Transition, by, names
-from app.workflow.parties import DESK, SYSTEM_ACTOR, Staff
+from app.workflow.parties import DESK, HEAD, SYSTEM_ACTOR, Staff
 from app.workflow.parties import SYSTEM as SYSTEM_PARTY
 from app.workflow.referrals.table import MACHINE as REFERRALS
 from app.workflow.referrals.table import ReferralAction, ReferralCase
@@ -917,3 +917,23 @@ def test_the_diagram_shows_every_row_and_every_state(machine: Machine[Any, Any])
 
 def test_parties_are_known_by_their_names() -> None:
     assert names(by(DESK, SYSTEM_PARTY)) == ["desk", "system"]
+
+
+@pytest.mark.parametrize("machine", [COMPLAINTS, REFERRALS])
+def test_a_party_says_which_roles_it_means(machine: Machine[Any, Any]) -> None:
+    referral = Referral(state=R.SENT, village_code=WATES, program_code="PKH")
+    case = ReferralCase(referral, complaint(S.FORWARDED))
+    parties = machine.everybody()
+    assert len(set(names(parties))) == len(parties)
+    for party, role in product(parties, Role):
+        somebody = SYSTEM if role is Role.SYSTEM else person("x", role, CITY, programs=PKH)
+        assert party.could(somebody, case) == (role in party.roles), f"{role} as {party.name}"
+
+
+def test_everybody_named_in_a_table_is_listed_once() -> None:
+    assert set(names(little().everybody())) == {"desk", "system"}
+    assert DESK in COMPLAINTS.everybody()
+    ladder = dict(little().ladder) | {
+        Step.ONE: Ladder("a head", TIME, holder=HEAD, advancing=(Move.GO,))
+    }
+    assert names(little(ladder=ladder).everybody()) == ["desk", "system", "head"]
