@@ -1,14 +1,18 @@
 """An answer that comes after the complaint was answered: taken, told, and not forgotten."""
 
+import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.conftest import World
 from tests.flows import act_on_referral, bring, done, events, get
+from tests.processes import until
 
 FACILITATOR = "facilitator.wates.1"
 TOLD = {"how": "in_person", "to": "Siti Aminah"}
+WAITS_FOR_A_LOCK = "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
 
 
 def waitlisted(world: World) -> tuple[dict[str, Any], str]:
@@ -108,3 +112,64 @@ def test_what_no_owner_has_answered_for_120_days_is_in_the_inbox(
     fresh_world.advance(days=121)
     assert inbox(fresh_world, who)[id] == "escalated"
     assert "close_unanswered" in get(fresh_world, who, id)["actions"]
+
+
+def test_an_answer_of_the_waiting_list_is_told_and_asked_about_all_the_same(
+    fresh_world: World,
+) -> None:
+    complaint, referral = waitlisted(fresh_world)
+    told = act_on_referral(fresh_world, FACILITATOR, referral, "deliver_answer", data=TOLD)
+    assert told.json()["informed_at"] is not None
+    assert told.json()["due_at"] is not None
+    missed = {"how": "phone", "to": "Siti Aminah", "result": "not_reached"}
+    again = act_on_referral(fresh_world, FACILITATOR, referral, "deliver_answer", data=missed)
+    assert again.json()["informed_at"] == told.json()["informed_at"]
+    assert get(fresh_world, "front.1", complaint["id"])["state"] == "answered"
+
+
+def test_a_step_that_is_on_record_is_not_told_a_second_time(fresh_world: World) -> None:
+    _, referral = told_late(fresh_world)
+    fresh_world.fetch(
+        "insert into escalations (subject_id, stage, step, at, due_at, told, province_code,"
+        " regency_code, district_code, village_code) select id, stage || ' tell', 'reminder',"
+        " now(), now(), 1, province_code, regency_code, district_code, village_code"
+        " from referrals where id = $1",
+        referral,
+    )
+    fresh_world.advance(days=2.5)
+    assert fresh_world.sweep("undelivered")["acted"] == 1
+    assert steps_told(fresh_world, FACILITATOR, referral) == ["answered"]
+
+
+async def test_a_complaint_that_links_while_the_answer_is_given_is_settled_too(
+    fresh_world: World,
+) -> None:
+    first, second = bring(fresh_world, "forwarded"), bring(fresh_world, "forwarded")
+    referral, its_own = first["referral_ids"][0], second["referral_ids"][0]
+    assert act_on_referral(fresh_world, "program.1", its_own, "decline",
+                           reason="quota_full").status_code == 200  # fmt: skip
+    await fresh_world.afetch(
+        "update complaints set state = 'forwarded', outcome = null where id = $1", second["id"]
+    )
+    holder = await asyncpg.connect(
+        host=str(fresh_world.cluster.socket_dir), user="slrt", database=fresh_world.database
+    )
+    try:
+        async with holder.transaction():
+            await holder.fetch("select 1 from referrals where id = $1 for update", referral)
+            grant = asyncio.create_task(
+                asyncio.to_thread(act_on_referral, fresh_world, "program.1", referral, "grant")
+            )
+            await asyncio.to_thread(until, lambda: fresh_world.fetch(WAITS_FOR_A_LOCK))
+            await holder.execute(
+                "insert into complaint_referrals (complaint_id, referral_id, origin, province_code,"
+                " regency_code, district_code, village_code) select $1, referral_id, origin,"
+                " province_code, regency_code, district_code, village_code"
+                " from complaint_referrals where referral_id = $2",
+                second["id"], referral,
+            )  # fmt: skip
+        assert (await grant).status_code == 200
+    finally:
+        await holder.close()
+    rows = await fresh_world.afetch("select state, outcome from complaints order by outcome")
+    assert [tuple(row) for row in rows] == [("answered", "granted"), ("answered", "partly_granted")]

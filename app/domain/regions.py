@@ -50,9 +50,6 @@ class Regions:
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
 
-    async def get(self, code: str) -> Region | None:
-        return await self.session.get(Region, code)
-
     async def village(self, code: str) -> Region | None:
         """The village of a code, present or former; None where there is no such village."""
         statement = sa.select(Region).where(
