@@ -6,7 +6,7 @@ import pytest
 
 from app.settings import DEMO_PASSWORD
 from tests.conftest import World
-from tests.flows import act, bring, done, etag, events, get, save_survey, survey_body
+from tests.flows import act, bring, done, etag, events, get, key, save_survey, survey_body
 
 SUPERVISED = {"role": "supervisor", "region_codes": ["35.76.02"]}
 
@@ -83,3 +83,34 @@ def test_a_survey_needs_text_where_text_is_meant_and_numbers_where_numbers_are(
         body = survey_body(world, location=location)
         answer = world.as_("facilitator.wates.1").put(path, json=body, headers=headers)
         assert answer.status_code == 422
+
+
+def test_a_supervisor_of_another_district_still_sees_what_it_decided(fresh_world: World) -> None:
+    id = bring(fresh_world, "awaiting_supervisor")["id"]
+    fresh_world.advance(hours=9)
+    fresh_world.sweep("unconfirmed")
+    path, again = f"/complaints/{id}", key()
+    headers = {"If-Match": etag(fresh_world, "supervisor.kranggan", path)} | again
+    body = {"action": "answer", "note": "Dibantu BAZNAS."}
+    client = fresh_world.as_("supervisor.kranggan")
+    assert client.post(f"{path}/actions", json=body, headers=headers).status_code == 200
+    replayed = client.post(f"{path}/actions", json=body, headers=headers)
+    assert replayed.status_code == 200
+    assert replayed.headers["idempotency-replayed"] == "true"
+    fresh_world.advance(days=91)
+    assert fresh_world.as_("supervisor.kranggan").get(path).status_code == 404
+
+
+def test_a_reopened_complaint_is_surveyed_anew(world: World) -> None:
+    id = bring(world, "closed")["id"]
+    done(world, "front.1", id, "reopen")
+    survey = world.as_("front.1").get(f"/complaints/{id}/survey").json()
+    assert survey["submitted_at"] is None
+    assert survey["answers"]
+    chosen = world.as_("facilitator.wates.2").get("/me").json()["id"]
+    done(world, "front.1", id, "assign", data={"facilitator_id": chosen})
+    flagged = done(
+        world, "facilitator.wates.2", id, "record_visit_attempt", data={"result": "moved"}
+    )
+    assert flagged["no_survey"]
+    assert "approve" not in get(world, "supervisor.magersari", id)["actions"]

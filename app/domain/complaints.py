@@ -567,8 +567,12 @@ def visible_to(actor: Actor, at: datetime) -> Any:
                 C.state == S.AWAITING_MANAGER,
                 sa.or_(C.escalation_level >= 2, nobody_left(Role.MANAGER, approved_by)),
             ),
-            C.approved_by == actor.id,
-            C.forwarded_by == actor.id,
+            # Who decided on it still sees what became of it, and a retry finds its answer.
+            C.id.in_(
+                sa.select(col(Event.subject_id)).where(
+                    col(Event.actor_id) == actor.id, col(Event.at) > at - SIGHT_AFTER_ASSIGNMENT
+                )
+            ),
         )
         seen.append(sa.and_(within(C, cities(districts)), escalated))
     return sa.or_(sa.false(), *seen)

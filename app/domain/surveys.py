@@ -108,6 +108,14 @@ class Surveys:
         )
         return list(await self.session.scalars(statement))
 
+    async def begin_anew(self, complaint_id: UUID) -> None:
+        """What was submitted becomes a draft again: a reopened complaint is surveyed anew."""
+        await self.session.execute(
+            sa.update(Survey)
+            .where(col(Survey.complaint_id) == complaint_id, sa.not_(col(Survey.additional)))
+            .values(submitted_at=None)
+        )
+
     async def submitted(self, complaint_ids: list[UUID]) -> set[UUID]:
         """Which of the complaints have a submitted survey."""
         statement = sa.select(col(Survey.complaint_id)).where(

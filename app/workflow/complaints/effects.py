@@ -17,6 +17,7 @@ from app.domain.errors import Fault, Invalid
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.principals import Principals
 from app.domain.referrals import ANSWERED, Referrals
+from app.domain.surveys import Surveys
 from app.domain.vocabulary import (
     CheckOutcome,
     Delivery,
@@ -329,6 +330,7 @@ async def reopen(do: Doing) -> ComplaintState:
     one.approved_by = one.forwarded_by = None
     one.without_visit = one.no_survey = one.late_when_recorded = one.system_reassigned = False
     one.clock_from, one.paused_for = do.at, timedelta(0)
+    await Surveys(do.session).begin_anew(one.id)
     await Complaints(do.session).begin_assignment(one, do.at)
     return S.AT_SECRETARIAT
 
