@@ -729,6 +729,9 @@ def test_a_waiting_list_is_asked_about_every_90_days(world: World) -> None:
     for days in (89.9, 0.2, 89.5, 1):
         wait(world, days * 24, "unanswered")
     assert asked(world, id) == [("owner_asked", 2)] * 2
+    due_at = moment(world.as_("program.1").get(f"/referrals/{id}").json()["due_at"])
+    assert due_at > moment(world.as_("admin").post("/demo/clock", json={"advance_seconds": 0})
+                           .json()["now"])  # fmt: skip
     granted = act_on_referral(world, "program.1", id, "grant")
     assert granted.status_code == 200
     wait(world, 200 * 24, "unanswered")

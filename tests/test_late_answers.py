@@ -141,6 +141,16 @@ def test_a_step_that_is_on_record_is_not_told_a_second_time(fresh_world: World) 
     assert steps_told(fresh_world, FACILITATOR, referral) == ["answered"]
 
 
+def test_where_no_supervisor_is_left_the_manager_is_told(fresh_world: World) -> None:
+    _, referral = told_late(fresh_world)
+    fresh_world.fetch(
+        "update principals set active = false where username = 'supervisor.magersari'"
+    )
+    fresh_world.advance(days=5)
+    fresh_world.sweep("undelivered")
+    assert steps_told(fresh_world, "manager", referral) == ["level_2"]
+
+
 async def test_a_complaint_that_links_while_the_answer_is_given_is_settled_too(
     fresh_world: World,
 ) -> None:

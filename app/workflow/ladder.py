@@ -138,7 +138,9 @@ async def tell_answer(session: AsyncSession, referral: Referral, at: datetime) -
     if number == 0 and complaint.assigned_to is not None:
         people = [complaint.assigned_to]
     elif number == 2:
-        people = [one.id for one in staff.holding(referral.village_code, Role.SUPERVISOR)]
+        supervisors = staff.holding(referral.village_code, Role.SUPERVISOR)
+        managers = staff.holding(referral.village_code, Role.MANAGER)
+        people = [one.id for one in supervisors or managers]
     stage = f"{referral.stage} tell"
     if await Notifications(session).record(referral, stage, STEPS[number], at, due_at, len(people)):
         Notifications(session).tell(people, SubjectKind.REFERRAL, referral, STEPS[number], at)
@@ -164,7 +166,8 @@ async def ask_owner(session: AsyncSession, referral: Referral, at: datetime) -> 
         step, people = Step.INFO_REQUESTED, staff.holding(referral.village_code, *SECRETARIAT)
         following = at + timedelta(days=3)
     elif referral.state is R.WAITLISTED:
-        following = at + timedelta(days=90)
+        # Asked, it has 90 days again.
+        following = referral.due_at = at + timedelta(days=90)
     elif due_at != referral.due_at:
         step, people = Step.UNANSWERED, staff.holding(referral.village_code, Role.MANAGER)
     ids = [one.id for one in people]

@@ -20,7 +20,8 @@ from app.workflow import ladder
 
 logger = logging.getLogger("slrt.sweeps")
 S = ComplaintState
-BATCH = 100
+# Rows are held until their batch ends: well below the two seconds that others wait for a lock.
+BATCH = 20
 RUNS_KEPT_FOR = timedelta(days=30)
 # A parked row that no sweep has met again for so long is no longer due: somebody has acted.
 PARKED_FOR = timedelta(days=1)
