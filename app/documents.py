@@ -52,6 +52,11 @@ STEPS = {
     Step.UNANSWERED: "A referral has had no answer for 120 days.",
     Step.INFO_REQUESTED: "A programme's owner asks something.",
     Step.ANSWERED: "There is an answer to tell.",
+    Step.DEATH_REPORTED: "A beneficiary is reported dead: pay nothing more before it is decided.",
+    Step.DEATH_REVOKED: "A beneficiary reported dead lives.",
+    Step.HEIRS: "The heirs of somebody who died need civil documents.",
+    Step.UNDISPATCHED: "Approved registry changes are in no uploaded batch.",
+    Step.UNACKNOWLEDGED: "The centre has not answered a batch for 30 days.",
 }
 
 

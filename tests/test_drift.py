@@ -119,7 +119,12 @@ def test_every_problem_speaks_both_languages() -> None:
 
 
 def test_every_event_type_is_described() -> None:
-    written = set(re.findall(r'"((?:complaint|referral|survey|account)\.[a-z_]+)"', _sources()))
+    written = set(
+        re.findall(
+            r'"((?:complaint|referral|survey|account|registry_change|household|member|visit|dispatch|operation)\.[a-z_]+)"',
+            _sources(),
+        )
+    )
     known = {*COMPLAINT_EVENTS.values(), *REFERRAL_EVENTS.values(), *OTHER_EVENTS}
     assert written == known
     assert set(COMPLAINT_EVENTS) == set(ComplaintAction)

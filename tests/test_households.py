@@ -31,18 +31,20 @@ def family() -> tuple[Households, Household, Member]:
 
 def test_numbers_are_sealed_and_opened_in_their_own_row_only() -> None:
     households, household, member = family()
-    households.seal(household, NATIONAL_ID, [(member, NATIONAL_ID)])
-    assert households.family_card_number(household) == NATIONAL_ID
+    card = households.family(household, NATIONAL_ID)
+    households.seal_national_id(member, NATIONAL_ID)
+    assert households.family_card_number(card) == NATIONAL_ID
     assert households.national_id(member) == NATIONAL_ID
     assert NATIONAL_ID.encode() not in (member.national_id or b"")
-    member.id = new_id()
+    member.id = card.id = new_id()
     with pytest.raises(InvalidTag):
         households.national_id(member)
+    with pytest.raises(InvalidTag):
+        households.family_card_number(card)
 
 
-def test_a_family_without_numbers_has_none() -> None:
-    households, household, member = family()
-    households.seal(household, None, [(member, None)])
-    assert households.family_card_number(household) is None
+def test_a_person_without_a_number_has_none() -> None:
+    households, _, member = family()
+    households.seal_national_id(member, None)
     assert households.national_id(member) is None
     assert member.national_id_index is None

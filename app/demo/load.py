@@ -113,22 +113,23 @@ class Loading:
             household = Household(
                 id=new_id(), registry_source=SOURCE, registry_id=family.registry_id,
                 address=family.address, rt=family.rt, rw=family.rw, decile=family.decile,
-                created_at=self.now, updated_at=self.now, **columns,
+                facts_source=SOURCE, created_at=self.now, updated_at=self.now, **columns,
             )  # fmt: skip
             members = [
                 Member(
                     id=new_id(), household_id=household.id, name=person.name,
-                    birth_date=person.birth_date, sex=Sex(person.sex),
+                    birth_date=person.birth_date, birth_year=person.birth_date.year,
+                    number=number, facts_source=SOURCE, sex=Sex(person.sex),
                     relation=MemberRelation(person.relation),
                     created_at=self.now, updated_at=self.now, **columns,
                 )
-                for person in family.members
+                for number, person in enumerate(family.members, 1)
             ]  # fmt: skip
-            numbers = [person.national_id for person in family.members]
-            households.seal(
-                household, family.family_card_number, list(zip(members, numbers, strict=True))
-            )
-            households.add(household, members)
+            card = households.family(household, family.family_card_number)
+            for member, person in zip(members, family.members, strict=True):
+                member.family_id = card.id
+                households.seal_national_id(member, person.national_id)
+            households.add(household, members, [card])
             self.homes.append((household, family, members))
 
     async def file_complaints(self, count: int) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, col
 
-from app.domain.base import CODE, InRegion, Record, enum_type, within
+from app.domain.base import CODE, JSON, InRegion, Record, enum_type, new_id, region_of, within
 from app.domain.errors import NotFound
 from app.domain.identifiers import Keys
 
@@ -32,8 +33,24 @@ class MemberRelation(StrEnum):
     OTHER = "other"
 
 
+class Presence(StrEnum):
+    """Whether a household or person was found where the registry has them."""
+
+    FOUND = "found"
+    NOT_FOUND = "not_found"
+    DUPLICATE = "duplicate"
+    DEAD = "dead"
+    MOVED = "moved"
+    UNDOCUMENTED = "undocumented"
+
+
 class Household(InRegion, Record, table=True):
-    """A household of the registry. `registry_id` is text as its source gave it."""
+    """A household of the registry. `registry_id` is the id it was first known by, as text.
+
+    `facts` are `{name: value}` of `app.domain.facts`, said by `facts_source` on `facts_as_of`;
+    what one later source changed alone stands in `facts_changed`. A household that a newer version
+    of the registry no longer has, or that was merged or removed, is ended, never deleted.
+    """
 
     __tablename__ = "households"
     __table_args__ = (
@@ -43,32 +60,172 @@ class Household(InRegion, Record, table=True):
     )
 
     version: int = 1
-    registry_source: str = Field(max_length=40)
+    registry_source: str = Field(max_length=40, sa_type=CODE)
     registry_id: str = Field(max_length=40, sa_type=CODE)
-    family_card_number: bytes | None = None
-    family_card_number_index: bytes | None = Field(default=None, index=True)
     address: str | None = Field(default=None, max_length=300)
     rt: str | None = Field(default=None, max_length=3)
     rw: str | None = Field(default=None, max_length=3)
     decile: int | None = None
+    percentile: int | None = None
+    facts: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    facts_source: str = Field(default="", max_length=80)
+    facts_as_of: date | None = None
+    facts_changed: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    presence: Presence | None = Field(default=None, sa_type=enum_type(Presence))
+    presence_on: date | None = None
+    verified_at: datetime | None = None
+    registry_version_id: UUID | None = Field(default=None, foreign_key="registry_versions.id")
+    merged_into: UUID | None = Field(default=None, foreign_key="households.id")
+    ended_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
 
 
-class Member(InRegion, Record, table=True):
-    """A person in a household."""
+class Family(InRegion, Record, table=True):
+    """A family of a household, by its family card. `number` is its number in the household."""
 
-    __tablename__ = "members"
+    __tablename__ = "families"
 
     household_id: UUID = Field(foreign_key="households.id", index=True)
+    number: int = 1
+    family_card_number: bytes
+    family_card_number_index: bytes = Field(index=True)
+    ended_at: datetime | None = None
+
+
+class Member(InRegion, Record, table=True):
+    """A person in a household. `registry_id` is the registry's own id of the person, if any.
+
+    `hold_change_id` names the reported death that softly holds the person: no new referral.
+    """
+
+    __tablename__ = "members"
+    __table_args__ = (
+        sa.Index("ix_members_birth_year", "regency_code", "birth_year", "village_code"),
+        sa.Index(
+            "uq_members_registry_id", "household_id", "registry_id", unique=True,
+            postgresql_where=sa.text("registry_id is not null and ended_at is null"),
+        ),
+    )  # fmt: skip
+
+    version: int = 1
+    household_id: UUID = Field(foreign_key="households.id", index=True)
+    family_id: UUID | None = Field(default=None, foreign_key="families.id")
+    registry_id: str | None = Field(default=None, max_length=40, sa_type=CODE)
+    number: int | None = None
     name: str = Field(max_length=120)
     national_id: bytes | None = None
     national_id_index: bytes | None = Field(default=None, index=True)
     birth_date: date | None = None
+    # Of the birth date, or as well as an age says it: similar names are looked for near it.
+    birth_year: int | None = None
     sex: Sex | None = Field(default=None, sa_type=enum_type(Sex))
     relation: MemberRelation = Field(sa_type=enum_type(MemberRelation))
+    facts: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    facts_source: str = Field(default="", max_length=80)
+    facts_as_of: date | None = None
+    facts_changed: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    presence: Presence | None = Field(default=None, sa_type=enum_type(Presence))
+    presence_on: date | None = None
+    died_on: date | None = None
+    hold_change_id: UUID | None = None
+    warnings: list[str] = Field(default_factory=list, sa_type=JSON)
+    merged_into: UUID | None = Field(default=None, foreign_key="members.id")
+    ended_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def alive(self) -> bool:
+        return self.presence is not Presence.DEAD
+
+
+class RegistryId(InRegion, Record, table=True):
+    """An id that a source gives a household, as text; a household may have several."""
+
+    __tablename__ = "registry_ids"
+    __table_args__ = (sa.UniqueConstraint("source", "kind", "value"),)
+
+    household_id: UUID = Field(foreign_key="households.id", index=True)
+    source: str = Field(max_length=40, sa_type=CODE)
+    kind: str = Field(max_length=20, sa_type=CODE)
+    value: str = Field(max_length=40, sa_type=CODE)
+    source_version: str = Field(max_length=40, sa_type=CODE)
+
+
+class WelfareRank(InRegion, Record, table=True):
+    """How a source ranked a household, as of a day: a decile (1-10) or a percentile (1-100)."""
+
+    __tablename__ = "welfare_ranks"
+    __table_args__ = (sa.UniqueConstraint("household_id", "source", "source_version"),)
+
+    household_id: UUID = Field(foreign_key="households.id")
+    source: str = Field(max_length=40, sa_type=CODE)
+    source_version: str = Field(max_length=40, sa_type=CODE)
+    decile: int | None = None
+    percentile: int | None = None
+    as_of: date
+
+
+class Participation(InRegion, Record, table=True):
+    """That a household, or one member, takes part in a programme, with the period if known."""
+
+    __tablename__ = "participations"
+    __table_args__ = (
+        sa.UniqueConstraint(
+            "household_id", "member_id", "program_code", "source",
+            postgresql_nulls_not_distinct=True,
+        ),
+    )  # fmt: skip
+
+    household_id: UUID = Field(foreign_key="households.id")
+    member_id: UUID | None = Field(default=None, foreign_key="members.id")
+    program_code: str = Field(sa_type=CODE, max_length=40)
+    source: str = Field(max_length=80)
+    as_of: date | None = None
+    began_on: date | None = None
+    ended_on: date | None = None
+
+
+class RegistryVersion(Record, table=True):
+    """A version of the registry as its centre gave it out, once it has been applied."""
+
+    __tablename__ = "registry_versions"
+    __table_args__ = (sa.UniqueConstraint("source", "version", "regency_code"),)
+
+    source: str = Field(max_length=40, sa_type=CODE)
+    version: str = Field(max_length=40, sa_type=CODE)
+    as_of: date
+    regency_code: str = Field(sa_type=CODE, max_length=5)
+    # A part of the registry ends nobody who is not in it.
+    whole: bool = True
+    operation_id: UUID | None = Field(default=None, foreign_key="operations.id")
+    applied_at: datetime
+    applied_by: UUID
+
+
+class RegistryEntry(InRegion, Record, table=True):
+    """A line of the registry's own history: what changed, from what, to what, by which source.
+
+    `changes` is `{field: [before, after]}`; numbers stand there masked.
+    """
+
+    __tablename__ = "registry_entries"
+    __table_args__ = (sa.Index("ix_registry_entries_household_id", "household_id", "id"),)
+
+    household_id: UUID = Field(foreign_key="households.id")
+    member_id: UUID | None = Field(default=None, foreign_key="members.id")
+    version: int
+    what: str = Field(max_length=40)
+    changes: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    source: str = Field(max_length=80)
+    registry_change_id: UUID | None = Field(default=None, foreign_key="registry_changes.id")
+    registry_version_id: UUID | None = Field(default=None, foreign_key="registry_versions.id")
+    at: datetime
+
+
+# Where a family card number is sealed: the place it has had since the first version.
+CARD_PLACE = ("households", "family_card_number")
 
 
 class Households:
@@ -81,38 +238,49 @@ class Households:
     def keys(self) -> Keys:
         return Keys.of(self.session)
 
-    def add(self, household: Household, members: Sequence[Member]) -> None:
-        self.session.add_all([household, *members])
-
-    def seal(
-        self,
-        household: Household,
-        family_card_number: str | None,
-        people: Sequence[tuple[Member, str | None]],
+    def add(
+        self, household: Household, members: Sequence[Member], families: Sequence[Family] = ()
     ) -> None:
-        """Put the numbers into the rows, sealed and blindly indexed."""
-        if family_card_number:
-            household.family_card_number = self.keys.seal(
-                family_card_number, "households", "family_card_number", household.id
-            )
-            household.family_card_number_index = self.keys.blind(family_card_number)
-        for member, national_id in people:
-            if national_id:
-                member.national_id = self.keys.seal(
-                    national_id, "members", "national_id", member.id
-                )
-                member.national_id_index = self.keys.blind(national_id)
+        self.session.add_all([household, *families, *members])
 
-    def family_card_number(self, household: Household) -> str | None:
-        sealed = household.family_card_number
-        if sealed is None:
-            return None
-        return self.keys.open(sealed, "households", "family_card_number", household.id)
+    def family(self, household: Household, family_card_number: str, number: int = 1) -> Family:
+        """A family of a household, its number sealed and blindly indexed."""
+        id = new_id()
+        return Family(
+            id=id,
+            household_id=household.id,
+            number=number,
+            family_card_number=self.keys.seal(family_card_number, *CARD_PLACE, id),
+            family_card_number_index=self.keys.blind(family_card_number),
+            **region_of(household),
+        )
+
+    def seal_national_id(self, member: Member, national_id: str | None) -> None:
+        """Put a number into a row, sealed and blindly indexed."""
+        member.national_id = member.national_id_index = None
+        if national_id:
+            member.national_id = self.keys.seal(national_id, "members", "national_id", member.id)
+            member.national_id_index = self.keys.blind(national_id)
+
+    def family_card_number(self, family: Family) -> str:
+        return self.keys.open(family.family_card_number, *CARD_PLACE, family.id)
 
     def national_id(self, member: Member) -> str | None:
         if member.national_id is None:
             return None
         return self.keys.open(member.national_id, "members", "national_id", member.id)
+
+    async def families_of(self, ids: Sequence[UUID]) -> dict[UUID, list[Family]]:
+        """The present families of some households."""
+        statement = (
+            sa.select(Family)
+            .where(col(Family.household_id).in_(ids), col(Family.ended_at).is_(None))
+            .order_by(col(Family.number), col(Family.id))
+        )
+        found: dict[UUID, list[Family]] = {id: [] for id in ids}
+        for family in await self.session.scalars(statement):
+            found[family.household_id].append(family)
+        return found
 
     async def get(self, id: UUID, regions: tuple[str, ...]) -> Household:
         statement = sa.select(Household).where(col(Household.id) == id, within(Household, regions))
@@ -121,12 +289,33 @@ class Households:
             raise NotFound
         return household
 
+    async def lock(self, id: UUID) -> Household:
+        """The row as it is now, held until commit. Households are locked before their members."""
+        statement = sa.select(Household).where(col(Household.id) == id).with_for_update()
+        household = (
+            await self.session.scalars(statement.execution_options(populate_existing=True))
+        ).one_or_none()
+        if household is None:
+            raise NotFound
+        return household
+
+    async def lock_member(self, id: UUID) -> Member:
+        """The person as they are now, held until commit; the household is locked before."""
+        statement = sa.select(Member).where(col(Member.id) == id).with_for_update()
+        member = (
+            await self.session.scalars(statement.execution_options(populate_existing=True))
+        ).one_or_none()
+        if member is None:
+            raise NotFound
+        return member
+
     async def page(
         self, regions: tuple[str, ...], within_region: str | None, after: UUID | None, limit: int
     ) -> list[Household]:
+        """Households that the registry has now, by id."""
         statement = (
             sa.select(Household)
-            .where(within(Household, regions))
+            .where(within(Household, regions), col(Household.ended_at).is_(None))
             .order_by(col(Household.id))
             .limit(limit)
         )
@@ -137,8 +326,11 @@ class Households:
         return list(await self.session.scalars(statement))
 
     async def members_of(self, ids: Sequence[UUID]) -> dict[UUID, list[Member]]:
+        """The present members of some households, the dead among them."""
         statement = (
-            sa.select(Member).where(col(Member.household_id).in_(ids)).order_by(col(Member.id))
+            sa.select(Member)
+            .where(col(Member.household_id).in_(ids), col(Member.ended_at).is_(None))
+            .order_by(col(Member.number).asc().nulls_last(), col(Member.id))
         )
         found: dict[UUID, list[Member]] = {id: [] for id in ids}
         for member in await self.session.scalars(statement):
@@ -152,10 +344,14 @@ class Households:
         return await self.session.get(Household, id)
 
     async def member_by_national_id(self, regency_code: str, index: bytes) -> Member | None:
-        """The first member of the city with this national id, given by its blind index."""
+        """The first present member of the city with this national id, by its blind index."""
         statement = (
             sa.select(Member)
-            .where(col(Member.national_id_index) == index, col(Member.regency_code) == regency_code)
+            .where(
+                col(Member.national_id_index) == index,
+                col(Member.regency_code) == regency_code,
+                col(Member.ended_at).is_(None),
+            )
             .order_by(col(Member.id))
             .limit(1)
         )
@@ -170,19 +366,21 @@ class Households:
         self, regions: tuple[str, ...], national_id: str | None, family_card_number: str | None
     ) -> list[Household]:
         """Households of the regions that a number belongs to, exactly; a national id goes first."""
-        for column, number in (
-            (col(Member.national_id_index), national_id),
-            (col(Household.family_card_number_index), family_card_number),
+        for kind, column, number in (
+            (Member, col(Member.national_id_index), national_id),
+            (Family, col(Family.family_card_number_index), family_card_number),
         ):
             if number is None:
                 continue
+            whose: Any = kind
+            holding = sa.select(whose.household_id).where(
+                column == self.keys.blind(number), whose.ended_at.is_(None)
+            )
             statement = (
                 sa.select(Household)
-                .outerjoin(Member, col(Member.household_id) == col(Household.id))
-                .where(column == self.keys.blind(number))
-                .where(within(Household, regions))
+                .where(col(Household.id).in_(holding), within(Household, regions))
+                .where(col(Household.ended_at).is_(None))
                 .order_by(col(Household.id))
-                .distinct()
                 .limit(10)
             )
             if found := list(await self.session.scalars(statement)):

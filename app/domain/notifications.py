@@ -17,6 +17,14 @@ from app.domain.base import InRegion, Record, enum_type, new_id, region_of
 class SubjectKind(StrEnum):
     COMPLAINT = "complaint"
     REFERRAL = "referral"
+    REGISTRY_CHANGE = "registry_change"
+    VISIT = "visit"
+    DISPATCH = "dispatch"
+
+    @property
+    def path(self) -> str:
+        """The plural under which a subject is found: `registry-changes`."""
+        return "dispatches" if self is SubjectKind.DISPATCH else f"{self}s".replace("_", "-")
 
 
 class Step(StrEnum):
@@ -36,6 +44,11 @@ class Step(StrEnum):
     UNANSWERED = "unanswered"
     INFO_REQUESTED = "info_requested"
     ANSWERED = "answered"
+    DEATH_REPORTED = "death_reported"
+    DEATH_REVOKED = "death_revoked"
+    HEIRS = "heirs"
+    UNDISPATCHED = "undispatched"
+    UNACKNOWLEDGED = "unacknowledged"
 
 
 class Escalation(InRegion, table=True):

@@ -44,6 +44,15 @@ class Region(SQLModel, table=True):
     former_codes: list[str] = Field(default_factory=list, sa_type=ARRAY(sa.Text))
 
 
+class BpsCode(SQLModel, table=True):
+    """A village's code in the system of BPS (2+2+3+3 digits), from an operator's own table."""
+
+    __tablename__ = "bps_codes"
+
+    bps_code: str = Field(primary_key=True, sa_type=CODE, max_length=10)
+    region_code: str = Field(sa_type=CODE, foreign_key="regions.code", max_length=13)
+
+
 class Regions:
     """The only place that writes SQL about regions."""
 

@@ -18,7 +18,10 @@ from app.domain.identifiers import Keys
 
 
 class Survey(InRegion, Record, table=True):
-    """A survey of a complaint. `additional`: it came from a facilitator who was replaced."""
+    """A survey of a complaint, or of a visit without one.
+
+    `additional`: it came from a facilitator who was replaced.
+    """
 
     __tablename__ = "surveys"
     __table_args__ = (
@@ -30,9 +33,11 @@ class Survey(InRegion, Record, table=True):
             "uq_surveys_additional", "complaint_id", "author_id", unique=True,
             postgresql_where=sa.text("additional"),
         ),
+        sa.CheckConstraint("num_nonnulls(complaint_id, visit_id) = 1", name="of_one"),
     )  # fmt: skip
 
-    complaint_id: UUID = Field(foreign_key="complaints.id")
+    complaint_id: UUID | None = Field(default=None, foreign_key="complaints.id")
+    visit_id: UUID | None = Field(default=None, foreign_key="visits.id", unique=True)
     author_id: UUID
     additional: bool = False
     version: int = 1
@@ -53,6 +58,7 @@ class SurveyContent:
     program_needs: list[dict[str, Any]] = field(default_factory=list)
     other_needs: list[dict[str, Any]] = field(default_factory=list)
     no_needs: bool = False
+    registry_changes: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def says_needs(self) -> bool:

@@ -5,22 +5,28 @@ from sqlmodel import SQLModel
 from app.domain import (
     complaints,
     deployment,
+    dispatches,
     events,
     households,
     idempotency_keys,
     notifications,
+    operations,
     principals,
     programs,
     referrals,
     regions,
+    registry_changes,
+    registry_rows,
     routes,
     surveys,
     sweep_runs,
+    visits,
 )
 
 TABLES = (
-    complaints, deployment, events, households, idempotency_keys, notifications, principals,
-    programs, referrals, regions, routes, surveys, sweep_runs,
+    complaints, deployment, dispatches, events, households, idempotency_keys, notifications,
+    operations, principals, programs, referrals, regions, registry_changes, registry_rows, routes,
+    surveys, sweep_runs, visits,
 )  # fmt: skip
 metadata = SQLModel.metadata
 

@@ -71,7 +71,7 @@ async def list_inbox(
     found = [
         InboxItemRead(
             kind=one.kind,
-            subject=f"{one.kind}s/{one.id}",
+            subject=f"{one.kind.path}/{one.id}",
             id=one.id,
             complaint_id=one.complaint_id,
             ticket=one.ticket,

@@ -60,7 +60,7 @@ async def list_notifications(
         NotificationRead(
             id=one.id,
             at=one.at,
-            subject=f"{one.subject_kind}s/{one.subject_id}",
+            subject=f"{one.subject_kind.path}/{one.subject_id}",
             kind=one.subject_kind,
             step=one.step,
             read_at=one.read_at,

@@ -12,7 +12,7 @@ from app.domain.actors import SECRETARIAT, Actor, Role, Scope
 from app.domain.base import line
 from app.domain.complaints import Complaints
 from app.domain.errors import Fault, Forbidden, Invalid, NotFound
-from app.domain.households import Household, Households, MemberRelation, Sex
+from app.domain.households import Family, Household, Households, MemberRelation, Sex
 from app.domain.identifiers import masked, masked_name
 from app.domain.vocabulary import CheckOutcome
 from app.routers.deps import (
@@ -155,7 +155,9 @@ async def check_registry(
 
 async def _candidates(session: AsyncSession, checked: Checked) -> list[Masked]:
     households = Households(session)
-    members = await households.members_of([one.id for one in checked.households])
+    ids = [one.id for one in checked.households]
+    members = await households.members_of(ids)
+    families = await households.families_of(ids)
     found = []
     for one in checked.households:
         head = next((m for m in members[one.id] if m.relation is MemberRelation.HEAD), None)
@@ -163,7 +165,7 @@ async def _candidates(session: AsyncSession, checked: Checked) -> list[Masked]:
             Masked(
                 household_id=one.id,
                 head_name=masked_name(head.name) if head else None,
-                family_card_number=masked(households.family_card_number(one)),
+                family_card_number=_card(households, families[one.id]),
                 national_id=masked(households.national_id(head)) if head else None,
                 village_code=one.village_code,
                 rt=one.rt,
@@ -171,6 +173,11 @@ async def _candidates(session: AsyncSession, checked: Checked) -> list[Masked]:
             )
         )
     return found
+
+
+def _card(households: Households, families: list[Family]) -> str | None:
+    """The number of the first family's card, masked."""
+    return masked(households.family_card_number(families[0])) if families else None
 
 
 @router.get("/households", response_model=Page[HouseholdRead])
@@ -207,11 +214,13 @@ async def get_household(household_id: UUID, subject: Subject, session: Session) 
 
 async def _read(session: AsyncSession, rows: list[Household]) -> list[HouseholdRead]:
     households = Households(session)
-    members = await households.members_of([one.id for one in rows])
+    ids = [one.id for one in rows]
+    members = await households.members_of(ids)
+    families = await households.families_of(ids)
     return [
         HouseholdRead(
             **_plain(one),
-            family_card_number=masked(households.family_card_number(one)),
+            family_card_number=_card(households, families[one.id]),
             region_code=one.village_code,
             members=[
                 MemberRead(

@@ -1,0 +1,249 @@
+"""Registry changes: what somebody proposes to change in the registry, and what became of it."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field
+
+from app.domain.base import JSON, InRegion, Record, enum_type
+from app.domain.errors import NotFound
+from app.domain.identifiers import Keys
+from app.domain.sweep_runs import not_parked
+
+
+class ChangeKind(StrEnum):
+    ADD_HOUSEHOLD = "add_household"
+    ADD_MEMBER = "add_member"
+    UPDATE_HOUSEHOLD = "update_household"
+    UPDATE_MEMBER = "update_member"
+    REPORT_DEATH = "report_death"
+    REVOKE_DEATH = "revoke_death"
+    REPORT_MOVE = "report_move"
+    MERGE_DUPLICATE = "merge_duplicate"
+    REMOVE = "remove"
+
+
+class ChangeState(StrEnum):
+    DRAFT = "draft"
+    PROPOSED = "proposed"
+    SUPERVISOR_APPROVED = "supervisor_approved"
+    MANAGER_APPROVED = "manager_approved"
+    RETURNED = "returned"
+    DISPATCHED = "dispatched"
+    CONFIRMED = "confirmed"
+    DECLINED = "declined"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+
+
+class ChangeOrigin(StrEnum):
+    """Where a proposal came from."""
+
+    SURVEY = "survey"
+    DESK = "desk"
+    CHECK = "check"
+    IMPORT = "import"
+    SYSTEM = "system"
+
+
+K, S = ChangeKind, ChangeState
+# Still to be decided by somebody here.
+UNDECIDED = (S.DRAFT, S.PROPOSED, S.RETURNED, S.SUPERVISOR_APPROVED)
+# Applied here, and the centre has not said yes or no.
+UNCONFIRMED = (S.MANAGER_APPROVED, S.DISPATCHED)
+OPEN = (*UNDECIDED, *UNCONFIRMED, S.DECLINED)
+SETTLED = (S.CONFIRMED, S.DECLINED, S.REJECTED, S.WITHDRAWN)
+
+
+class RegistryChange(InRegion, Record, table=True):
+    """A change: its content is sealed as a whole, since it holds numbers and health.
+
+    `base_version` is the version of the row that the proposer had before them: the member's for
+    a change about one person, else the household's.
+    """
+
+    __tablename__ = "registry_changes"
+    __table_args__ = (
+        sa.Index("ix_registry_changes_regency_code_id", "regency_code", "id"),
+        sa.Index("ix_registry_changes_next_step_at", "next_step_at", "id"),
+        sa.Index("ix_registry_changes_state", "regency_code", "state", "kind", "id"),
+        # A person is reported dead once at a time.
+        sa.Index(
+            "uq_registry_changes_death", "member_id", unique=True,
+            postgresql_where=sa.text(
+                "kind = 'report_death' and state not in ('rejected', 'withdrawn')"
+                " and revoked_by_id is null"
+            ),
+        ),
+    )  # fmt: skip
+
+    version: int = 1
+    kind: ChangeKind = Field(sa_type=enum_type(ChangeKind))
+    state: ChangeState = Field(default=S.DRAFT, sa_type=enum_type(ChangeState))
+    origin: ChangeOrigin = Field(sa_type=enum_type(ChangeOrigin))
+    complaint_id: UUID | None = Field(default=None, foreign_key="complaints.id", index=True)
+    visit_id: UUID | None = Field(default=None, foreign_key="visits.id", index=True)
+    household_id: UUID | None = Field(default=None, foreign_key="households.id", index=True)
+    member_id: UUID | None = Field(default=None, foreign_key="members.id", index=True)
+    # The household or member that a duplicate is merged into.
+    into_id: UUID | None = None
+    # The death that is revoked, and the other way round.
+    revokes_id: UUID | None = Field(default=None, foreign_key="registry_changes.id")
+    revoked_by_id: UUID | None = Field(default=None, foreign_key="registry_changes.id")
+    content: bytes
+    refused_fields: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
+    base_version: int | None = None
+    reason: str | None = Field(default=None, max_length=200)
+    proposed_by: UUID
+    # Everybody who wrote it, for four eyes.
+    authors: list[UUID] = Field(default_factory=list, sa_type=ARRAY(sa.Uuid))
+    approved_by: UUID | None = None
+    confirmed_by: UUID | None = None
+    rejected_by: list[UUID] = Field(default_factory=list, sa_type=ARRAY(sa.Uuid))
+    created_at: datetime
+    proposed_at: datetime | None = None
+    applied_at: datetime | None = None
+    # What was there before it was applied, sealed: undoing it puts that back.
+    undo: bytes | None = None
+    dispatched_at: datetime | None = None
+    answered_at: datetime | None = None
+    stage: int = 1
+    stage_entered_at: datetime
+    due_at: datetime | None = None
+    next_step_at: datetime | None = None
+    escalation_level: int = 0
+    steps_taken: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeContent:
+    """What a change says. `fields` are `{name: after}`, `before` what stood there when proposed.
+
+    `person` and `people` are new members, `household` a new household, each as they were sent.
+    """
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    before: dict[str, Any] = field(default_factory=dict)
+    household: dict[str, Any] | None = None
+    people: list[dict[str, Any]] = field(default_factory=list)
+    evidence: list[dict[str, Any]] = field(default_factory=list)
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFilter:
+    kind: ChangeKind | None = None
+    state: ChangeState | None = None
+    region: str | None = None
+    complaint_id: UUID | None = None
+    household_id: UUID | None = None
+    member_id: UUID | None = None
+    # True: applied here and not yet confirmed by the centre.
+    unconfirmed: bool | None = None
+
+
+R: Any = RegistryChange
+
+
+class RegistryChanges:
+    """The only place that writes SQL about registry changes."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    def add(self, change: RegistryChange) -> None:
+        self.session.add(change)
+
+    def seal(self, change: RegistryChange, content: ChangeContent) -> None:
+        plain = json.dumps(asdict(content), separators=(",", ":"))
+        change.content = Keys.of(self.session).seal(plain, "registry_changes", "content", change.id)
+
+    def content(self, change: RegistryChange) -> ChangeContent:
+        keys = Keys.of(self.session)
+        return ChangeContent(
+            **json.loads(keys.open(change.content, "registry_changes", "content", change.id))
+        )
+
+    def seal_undo(self, change: RegistryChange, undo: dict[str, Any]) -> None:
+        plain = json.dumps(undo, separators=(",", ":"))
+        change.undo = Keys.of(self.session).seal(plain, "registry_changes", "undo", change.id)
+
+    def undo_of(self, change: RegistryChange) -> dict[str, Any]:
+        assert change.undo is not None
+        keys = Keys.of(self.session)
+        found: dict[str, Any] = json.loads(
+            keys.open(change.undo, "registry_changes", "undo", change.id)
+        )
+        return found
+
+    async def lock(self, id: UUID) -> RegistryChange:
+        """The row as it is now, held until commit. Its complaint is locked before it."""
+        statement = (
+            sa.select(RegistryChange)
+            .where(R.id == id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        change = (await self.session.scalars(statement)).one_or_none()
+        if change is None:
+            raise NotFound
+        return change
+
+    async def find(self, id: UUID) -> RegistryChange | None:
+        return await self.session.get(RegistryChange, id)
+
+    async def by_ids(self, ids: Collection[UUID]) -> dict[UUID, RegistryChange]:
+        statement = sa.select(RegistryChange).where(R.id.in_(ids))
+        return {one.id: one for one in await self.session.scalars(statement)}
+
+    async def lock_all(self, ids: Sequence[UUID]) -> list[RegistryChange]:
+        """Several rows, held until commit, in id order so that two lockers cannot meet head-on."""
+        statement = sa.select(RegistryChange).where(R.id.in_(ids)).order_by(R.id)
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+        return list(await self.session.scalars(statement))
+
+    async def of_complaints(
+        self, complaint_ids: Sequence[UUID], lock: bool = False
+    ) -> dict[UUID, list[RegistryChange]]:
+        """The changes that came with each complaint, oldest first."""
+        statement = (
+            sa.select(RegistryChange).where(R.complaint_id.in_(complaint_ids)).order_by(R.id)
+        )
+        if lock:
+            statement = statement.with_for_update().execution_options(populate_existing=True)
+        found: dict[UUID, list[RegistryChange]] = {id: [] for id in complaint_ids}
+        for change in await self.session.scalars(statement):
+            assert change.complaint_id is not None
+            found[change.complaint_id].append(change)
+        return found
+
+    async def death_of(self, member_id: UUID) -> RegistryChange | None:
+        """The report of a person's death that still stands."""
+        statement = sa.select(RegistryChange).where(
+            R.member_id == member_id,
+            R.kind == K.REPORT_DEATH,
+            R.state.not_in([S.REJECTED, S.WITHDRAWN]),
+            R.revoked_by_id.is_(None),
+        )
+        return (await self.session.scalars(statement)).one_or_none()
+
+    async def claim(
+        self, sweep: str, states: Sequence[ChangeState], at: datetime, limit: int
+    ) -> list[RegistryChange]:
+        """Changes whose next step is due and that no other sweeper holds, oldest first."""
+        statement = (
+            sa.select(RegistryChange)
+            .where(R.next_step_at <= at, R.state.in_(states), not_parked(sweep, R.id, at))
+            .order_by(R.next_step_at, R.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
