@@ -520,7 +520,6 @@ def upgrade() -> None:
         sa.Column("authors", postgresql.ARRAY(sa.Uuid()), nullable=False),
         sa.Column("approved_by", sa.Uuid(), nullable=True),
         sa.Column("confirmed_by", sa.Uuid(), nullable=True),
-        sa.Column("rejected_by", postgresql.ARRAY(sa.Uuid()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
@@ -786,8 +785,8 @@ def upgrade() -> None:
         " regency_code, district_code, village_code from households"
         " where family_card_number is not null"
     )
-    op.drop_column("households", "family_card_number")
     op.drop_column("households", "family_card_number_index")
+    op.drop_column("households", "family_card_number")
     op.add_column(
         "members", sa.Column("version", sa.Integer(), nullable=False, server_default=sa.text("1"))
     )
@@ -867,15 +866,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("registry_id is not null and ended_at is null"),
     )
     op.create_foreign_key(
-        op.f("fk_members_merged_into"),
-        "members",
-        "members",
-        ["merged_into"],
-        ["id"],
-        initially="DEFERRED",
-        deferrable=True,
-    )
-    op.create_foreign_key(
         op.f("fk_members_family_id"),
         "members",
         "families",
@@ -884,6 +874,16 @@ def upgrade() -> None:
         initially="DEFERRED",
         deferrable=True,
     )
+    op.create_foreign_key(
+        op.f("fk_members_merged_into"),
+        "members",
+        "members",
+        ["merged_into"],
+        ["id"],
+        initially="DEFERRED",
+        deferrable=True,
+    )
+    op.create_index(op.f("ix_referrals_member_id"), "referrals", ["member_id"], unique=False)
     op.add_column("surveys", sa.Column("visit_id", sa.Uuid(), nullable=True))
     op.alter_column("surveys", "complaint_id", existing_type=sa.UUID(), nullable=True)
     op.create_unique_constraint(op.f("uq_surveys_visit_id"), "surveys", ["visit_id"])
@@ -931,8 +931,9 @@ def downgrade() -> None:
     op.drop_constraint(op.f("uq_surveys_visit_id"), "surveys", type_="unique")
     op.alter_column("surveys", "complaint_id", existing_type=sa.UUID(), nullable=False)
     op.drop_column("surveys", "visit_id")
-    op.drop_constraint(op.f("fk_members_family_id"), "members", type_="foreignkey")
+    op.drop_index(op.f("ix_referrals_member_id"), table_name="referrals")
     op.drop_constraint(op.f("fk_members_merged_into"), "members", type_="foreignkey")
+    op.drop_constraint(op.f("fk_members_family_id"), "members", type_="foreignkey")
     op.drop_index(
         "uq_members_registry_id",
         table_name="members",
@@ -957,13 +958,13 @@ def downgrade() -> None:
     op.drop_column("members", "version")
     op.add_column(
         "households",
-        sa.Column(
-            "family_card_number_index", postgresql.BYTEA(), autoincrement=False, nullable=True
-        ),
+        sa.Column("family_card_number", postgresql.BYTEA(), autoincrement=False, nullable=True),
     )
     op.add_column(
         "households",
-        sa.Column("family_card_number", postgresql.BYTEA(), autoincrement=False, nullable=True),
+        sa.Column(
+            "family_card_number_index", postgresql.BYTEA(), autoincrement=False, nullable=True
+        ),
     )
     op.drop_constraint(op.f("fk_households_registry_version_id"), "households", type_="foreignkey")
     op.drop_constraint(op.f("fk_households_merged_into"), "households", type_="foreignkey")

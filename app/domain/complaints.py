@@ -280,6 +280,12 @@ class Complaints:
         statement = sa.select(Complaint).where(C.id.in_(ids)).order_by(C.id).with_for_update()
         return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
 
+    async def lock_of_household(self, household_id: UUID) -> list[Complaint]:
+        """The complaints about a household, held until commit, in id order."""
+        statement = sa.select(Complaint).where(C.household_id == household_id).order_by(C.id)
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+        return list(await self.session.scalars(statement))
+
     async def lock_client_ref(self, submitted_by: UUID, client_ref: str) -> Complaint | None:
         """What was filed under a reference. Two of the same wait for each other."""
         lock = sa.func.hashtextextended(f"client_ref:{submitted_by}:{client_ref}", 0)

@@ -386,3 +386,47 @@ class Households:
             if found := list(await self.session.scalars(statement)):
                 return found
         return []
+
+    async def move_participations(self, household_id: UUID, member_id: UUID, into: Member) -> None:
+        """What a person takes part in goes to the one they were merged into, if new there."""
+        known = sa.select(col(Participation.program_code), col(Participation.source)).where(
+            col(Participation.member_id) == into.id
+        )
+        place = sa.tuple_(col(Participation.program_code), col(Participation.source))
+        await self.session.execute(
+            sa.update(Participation)
+            .where(
+                col(Participation.household_id) == household_id,
+                col(Participation.member_id) == member_id,
+                place.not_in(known),
+            )
+            .values(household_id=into.household_id, member_id=into.id)
+        )
+
+    async def move_belongings(self, household_id: UUID, into_id: UUID) -> dict[str, list[str]]:
+        """Ids and families of a household belong to another from now on. Returns which."""
+        moved: dict[str, list[str]] = {}
+        for name, kind in BELONGINGS.items():
+            whose: Any = kind
+            statement = (
+                sa.update(kind)
+                .where(whose.household_id == household_id)
+                .values(household_id=into_id)
+                .returning(whose.id)
+            )
+            moved[name] = [str(id) for id in await self.session.scalars(statement)]
+        return moved
+
+    async def move_back(self, household_id: UUID, moved: dict[str, list[str]]) -> None:
+        """Undo `move_belongings`."""
+        for name, kind in BELONGINGS.items():
+            whose: Any = kind
+            await self.session.execute(
+                sa.update(kind)
+                .where(whose.id.in_([UUID(id) for id in moved[name]]))
+                .values(household_id=household_id)
+            )
+
+
+# What hangs on a household, besides people, complaints and referrals.
+BELONGINGS: dict[str, type[InRegion]] = {"families": Family, "registry_ids": RegistryId}

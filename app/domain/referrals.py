@@ -74,7 +74,7 @@ class Referral(InRegion, Record, table=True):
     beneficiary_key: str = Field(sa_type=CODE, max_length=300)
     beneficiary_name: str | None = Field(default=None, max_length=120)
     beneficiary_national_id: bytes | None = None
-    member_id: UUID | None = Field(default=None, foreign_key="members.id")
+    member_id: UUID | None = Field(default=None, foreign_key="members.id", index=True)
     household_id: UUID | None = Field(default=None, foreign_key="households.id", index=True)
     origin: Origin = Field(sa_type=enum_type(Origin))
     drafted_by: UUID
@@ -226,6 +226,14 @@ class Referrals:
         for complaint_id, referral in await self.session.execute(statement):
             found[complaint_id].append(referral)
         return found
+
+    async def of_beneficiary(
+        self, *, member_id: UUID | None = None, household_id: UUID | None = None
+    ) -> list[Referral]:
+        """Referrals for a member, or for a household and all in it; held until commit."""
+        mine = T.member_id == member_id if member_id else T.household_id == household_id
+        statement = sa.select(Referral).where(mine).order_by(T.id).with_for_update()
+        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
 
     async def lock_need(self, beneficiary_key: str, program_code: str, purpose: str) -> None:
         """Hold a need until commit: two complaints cannot open the same one at once."""

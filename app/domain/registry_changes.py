@@ -107,7 +107,6 @@ class RegistryChange(InRegion, Record, table=True):
     authors: list[UUID] = Field(default_factory=list, sa_type=ARRAY(sa.Uuid))
     approved_by: UUID | None = None
     confirmed_by: UUID | None = None
-    rejected_by: list[UUID] = Field(default_factory=list, sa_type=ARRAY(sa.Uuid))
     created_at: datetime
     proposed_at: datetime | None = None
     applied_at: datetime | None = None

@@ -1,0 +1,1 @@
+"""What may happen to a registry change, and making it happen."""

@@ -1,0 +1,380 @@
+"""Applying a change to the registry here, and taking it back when the centre declines it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.actors import Actor
+from app.domain.base import new_id, region_columns, region_of
+from app.domain.complaints import Complaints
+from app.domain.households import (
+    Household,
+    Households,
+    Member,
+    MemberRelation,
+    Presence,
+    RegistryEntry,
+    Sex,
+)
+from app.domain.identifiers import masked, national_id_warnings
+from app.domain.regions import Regions
+from app.domain.registry_changes import (
+    ChangeContent,
+    ChangeKind,
+    RegistryChange,
+    RegistryChanges,
+)
+from app.workflow.history import log
+from app.workflow.registry_changes import merging
+from app.workflow.registry_changes.drafts import COLUMNS, JAKARTA
+from app.workflow.registry_changes.values import values_of
+
+K = ChangeKind
+HERE = "slrt"
+HOUSEHOLD_CHANGED, MEMBER_CHANGED = "household.changed", "member.changed"
+NUMBERS = ("national_id", "family_card_number")
+
+
+@dataclass(slots=True)
+class Applying:
+    """One change being applied: its rows, locked, and what it says without what was refused."""
+
+    session: AsyncSession
+    change: RegistryChange
+    content: ChangeContent
+    actor: Actor
+    at: datetime
+    household: Household | None = None
+    member: Member | None = None
+
+    @property
+    def households(self) -> Households:
+        return Households(self.session)
+
+    @property
+    def today(self) -> date:
+        return self.at.astimezone(JAKARTA).date()
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        refused = {one["field"] for one in self.change.refused_fields}
+        return {name: value for name, value in self.content.fields.items() if name not in refused}
+
+    def enter(self, what: str, changes: dict[str, Any]) -> None:
+        """Write the line of the registry's history."""
+        row = self.member or self.household
+        assert row is not None
+        add_entry(self.session, row, what, changes, self.at, change_id=self.change.id)
+
+
+def add_entry(
+    session: AsyncSession,
+    row: Household | Member,
+    what: str,
+    changes: dict[str, Any],
+    at: datetime,
+    change_id: UUID | None = None,
+) -> None:
+    """A line of the registry's history about a household or a member; numbers are masked."""
+    shown = {
+        name: [masked(one) for one in pair] if name in NUMBERS else pair
+        for name, pair in changes.items()
+    }
+    session.add(
+        RegistryEntry(
+            household_id=row.household_id if isinstance(row, Member) else row.id,
+            member_id=row.id if isinstance(row, Member) else None,
+            version=row.version, what=what, changes=shown, source=HERE,
+            registry_change_id=change_id, at=at, **region_of(row),
+        )
+    )  # fmt: skip
+
+
+async def rows_of(
+    session: AsyncSession, change: RegistryChange
+) -> tuple[Household | None, Member | None]:
+    """The household and member of a change, locked, the household first."""
+    households = Households(session)
+    household = await households.lock(change.household_id) if change.household_id else None
+    member = await households.lock_member(change.member_id) if change.member_id else None
+    return household, member
+
+
+async def is_stale(session: AsyncSession, change: RegistryChange) -> bool:
+    """Whether the row has changed since the proposer read it, or is no longer there."""
+    household, member = await rows_of(session, change)
+    row = member or household
+    if row is None or change.kind in (K.REPORT_DEATH, K.REVOKE_DEATH, K.ADD_MEMBER):
+        # A death or a new person holds whatever else is known of the row.
+        return row is not None and row.ended_at is not None
+    if change.kind is K.MERGE_DUPLICATE and await merging.is_gone(session, change):
+        return True
+    return row.ended_at is not None or row.version != change.base_version
+
+
+async def apply(session: AsyncSession, change: RegistryChange, actor: Actor, at: datetime) -> None:
+    """Write a change into the registry; what stood there before is kept for `undo`."""
+    household, member = await rows_of(session, change)
+    content = RegistryChanges(session).content(change)
+    doing = Applying(session, change, content, actor, at, household, member)
+    undo = await APPLY[change.kind](doing)
+    change.applied_at = at
+    RegistryChanges(session).seal_undo(change, undo)
+    row = doing.member or doing.household
+    assert row is not None
+    what = MEMBER_CHANGED if isinstance(row, Member) else HOUSEHOLD_CHANGED
+    log(session, what, row, actor, at, change_id=str(change.id), kind=change.kind)
+
+
+async def _add_household(do: Applying) -> dict[str, Any]:
+    sent = do.content.household or {}
+    columns: dict[str, Any] = region_columns(do.change.village_code)
+    household = Household(
+        id=new_id(), registry_source=HERE, registry_id=str(do.change.id), address=sent["address"],
+        rt=sent["rt"], rw=sent["rw"], facts=sent["facts"], facts_source=HERE,
+        facts_as_of=do.today, presence=Presence.FOUND, presence_on=do.today, verified_at=do.at,
+        created_at=do.at, updated_at=do.at, **columns,
+    )  # fmt: skip
+    number = sent["family_card_number"]
+    card = do.households.family(household, number) if number else None
+    members = [
+        _new_member(do, household, person, n) for n, person in enumerate(do.content.people, 1)
+    ]
+    for member in members:
+        member.family_id = card.id if card else None
+    do.households.add(household, members, [card] if card else [])
+    do.household, do.change.household_id = household, household.id
+    do.enter("added", {})
+    if do.change.complaint_id is not None:
+        complaint = await Complaints(do.session).lock(do.change.complaint_id)
+        complaint.household_id = complaint.household_id or household.id
+    return {}
+
+
+def _new_member(
+    do: Applying, household: Household, person: dict[str, Any], number: int | None
+) -> Member:
+    born = date.fromisoformat(person["birth_date"]) if person["birth_date"] else None
+    member = Member(
+        id=new_id(), household_id=household.id, number=number, name=person["name"],
+        birth_date=born, birth_year=born.year if born else None,
+        sex=Sex(person["sex"]) if person["sex"] else None,
+        relation=MemberRelation(person["relation"]), facts=person["facts"], facts_source=HERE,
+        facts_as_of=do.today, presence=Presence.FOUND, presence_on=do.today,
+        created_at=do.at, updated_at=do.at, **region_of(household),
+    )  # fmt: skip
+    do.households.seal_national_id(member, person["national_id"])
+    member.warnings = national_id_warnings(person["national_id"]) if person["national_id"] else []
+    return member
+
+
+async def _add_member(do: Applying) -> dict[str, Any]:
+    assert do.household is not None
+    do.member = _new_member(do, do.household, do.content.people[0], None)
+    do.session.add(do.member)
+    do.change.member_id = do.member.id
+    do.household.version += 1
+    do.household.updated_at = do.at
+    do.enter("added", {})
+    return {}
+
+
+async def _update(do: Applying) -> dict[str, Any]:
+    row = do.member or do.household
+    assert row is not None
+    before = await values_of(do.session, do.household, do.member, do.fields)
+    changed_before = {name: row.facts_changed.get(name) for name in do.fields}
+    for name, value in do.fields.items():
+        await write(do.session, do.household, do.member, name, value, do.today)
+    said = {"source": HERE, "as_of": do.today.isoformat(), "change_id": str(do.change.id)}
+    row.facts_changed = row.facts_changed | dict.fromkeys(do.fields, said)
+    _touch(row, do.at)
+    do.enter("changed", {name: [before[name], value] for name, value in do.fields.items()})
+    return {"fields": before, "facts_changed": changed_before}
+
+
+async def write(
+    session: AsyncSession,
+    household: Household | None,
+    member: Member | None,
+    name: str,
+    value: Any,
+    today: date,
+) -> None:
+    """Write one field of a member, or else of a household; null clears it."""
+    row = member or household
+    assert row is not None
+    kind = K.UPDATE_MEMBER if member else K.UPDATE_HOUSEHOLD
+    if name not in COLUMNS[kind]:
+        facts = {key: one for key, one in row.facts.items() if key != name}
+        row.facts = facts if value is None else facts | {name: value}
+        return
+    typed = None if value is None else COLUMNS[kind][name](value)
+    if name == "national_id" and member is not None:
+        Households(session).seal_national_id(member, value)
+        member.warnings = national_id_warnings(value) if value else []
+    elif name == "family_card_number" and household is not None:
+        await _write_card(session, household, value)
+    else:
+        setattr(row, name, typed)
+        if name == "birth_date" and member is not None:
+            member.birth_year = typed.year if isinstance(typed, date) else None
+        if name == "presence":
+            row.presence_on = today
+
+
+async def _write_card(session: AsyncSession, household: Household, number: str | None) -> None:
+    households = Households(session)
+    families = (await households.families_of([household.id]))[household.id]
+    if families:
+        families[0].ended_at = household.updated_at
+    if number:
+        card = households.family(household, number, families[0].number if families else 1)
+        session.add(card)
+        await session.flush()
+        for member in (await households.members_of([household.id]))[household.id]:
+            if not families or member.family_id == families[0].id:
+                member.family_id = card.id
+
+
+async def _died(do: Applying) -> dict[str, Any]:
+    assert do.member is not None
+    died_on = date.fromisoformat(do.content.fields["died_on"])
+    do.member.died_on = died_on
+    _touch(do.member, do.at)
+    do.enter("died", {"died_on": [None, died_on.isoformat()]})
+    return {}
+
+
+async def _lives(_: Applying) -> dict[str, Any]:
+    """A revoked death has restored the person already, at once."""
+    return {}
+
+
+async def _move(do: Applying) -> dict[str, Any]:
+    village = await Regions(do.session).village(do.fields["region_code"])
+    assert village is not None
+    row = do.member or do.household
+    assert row is not None
+    before: dict[str, Any] = {"region_code": row.village_code}
+    if do.member is not None:
+        before |= {"presence": do.member.presence}
+        do.member.presence, do.member.presence_on = Presence.MOVED, do.today
+    else:
+        assert do.household is not None
+        before |= {name: getattr(do.household, name) for name in ("address", "rt", "rw")}
+        for name in ("address", "rt", "rw"):
+            setattr(do.household, name, do.fields.get(name))
+        await _settle_in(do.session, do.household, village.code)
+    _touch(row, do.at)
+    do.enter("moved", {"region_code": [before["region_code"], village.code]})
+    return {"fields": before}
+
+
+async def _settle_in(session: AsyncSession, household: Household, village_code: str) -> None:
+    """A household with all that is in it belongs to another village."""
+    households = Households(session)
+    members = (await households.members_of([household.id]))[household.id]
+    families = (await households.families_of([household.id]))[household.id]
+    columns = region_columns(village_code)
+    for row in (household, *members, *families):
+        for name, code in columns.items():
+            setattr(row, name, code)
+
+
+async def _merge(do: Applying) -> dict[str, Any]:
+    assert do.change.into_id is not None
+    moved = await merging.merge(do.session, do.change, do.household, do.member, do.actor, do.at)
+    do.enter("merged", {"merged_into": [None, str(do.change.into_id)]})
+    return moved
+
+
+async def _remove(do: Applying) -> dict[str, Any]:
+    row = do.member or do.household
+    assert row is not None
+    ended = [row]
+    if do.member is None and do.household is not None:
+        ended += (await do.households.members_of([do.household.id]))[do.household.id]
+    for one in ended:
+        one.ended_at = do.at
+    _touch(row, do.at)
+    do.enter("removed", {})
+    return {"ended": [str(one.id) for one in ended]}
+
+
+APPLY: dict[ChangeKind, Callable[[Applying], Awaitable[dict[str, Any]]]] = {
+    K.ADD_HOUSEHOLD: _add_household,
+    K.ADD_MEMBER: _add_member,
+    K.UPDATE_HOUSEHOLD: _update,
+    K.UPDATE_MEMBER: _update,
+    K.REPORT_DEATH: _died,
+    K.REVOKE_DEATH: _lives,
+    K.REPORT_MOVE: _move,
+    K.MERGE_DUPLICATE: _merge,
+    K.REMOVE: _remove,
+}
+
+
+async def undo(session: AsyncSession, change: RegistryChange, actor: Actor, at: datetime) -> None:
+    """Take an applied change back. What was changed again meanwhile stays as it is now."""
+    household, member = await rows_of(session, change)
+    row = member or household
+    assert row is not None
+    kept = RegistryChanges(session).undo_of(change)
+    content = RegistryChanges(session).content(change)
+    doing = Applying(session, change, content, actor, at, household, member)
+    if change.kind in (K.ADD_HOUSEHOLD, K.ADD_MEMBER):
+        await _remove(doing)
+    elif change.kind in (K.UPDATE_HOUSEHOLD, K.UPDATE_MEMBER):
+        await _put_back(doing, kept)
+    elif change.kind is K.REPORT_MOVE:
+        await _move_back(doing, kept["fields"])
+    elif change.kind is K.MERGE_DUPLICATE:
+        await merging.part(session, household, member, kept, at)
+    elif change.kind is K.REMOVE:
+        await _bring_back(doing, kept["ended"])
+    _touch(row, at)
+    doing.enter("undone", {})
+    what = MEMBER_CHANGED if isinstance(row, Member) else HOUSEHOLD_CHANGED
+    log(session, what, row, actor, at, change_id=str(change.id), kind="undo")
+
+
+async def _put_back(do: Applying, kept: dict[str, Any]) -> None:
+    row = do.member or do.household
+    assert row is not None
+    now = await values_of(do.session, do.household, do.member, do.fields)
+    said = dict(row.facts_changed)
+    for name, before in kept["fields"].items():
+        if now[name] == do.content.fields[name]:
+            await write(do.session, do.household, do.member, name, before, do.today)
+            said.pop(name, None)
+            if kept["facts_changed"].get(name):
+                said[name] = kept["facts_changed"][name]
+    row.facts_changed = said
+
+
+async def _move_back(do: Applying, before: dict[str, Any]) -> None:
+    if do.member is not None:
+        presence = before["presence"]
+        do.member.presence = Presence(presence) if presence else None
+        return
+    assert do.household is not None
+    for name in ("address", "rt", "rw"):
+        setattr(do.household, name, before[name])
+    await _settle_in(do.session, do.household, before["region_code"])
+
+
+async def _bring_back(do: Applying, ended: list[str]) -> None:
+    for id in ended:
+        row = await do.households.find(UUID(id)) or await do.households.member(UUID(id))
+        assert row is not None
+        row.ended_at = None
+
+
+def _touch(row: Household | Member, at: datetime) -> None:
+    row.version += 1
+    row.updated_at = at

@@ -1,0 +1,224 @@
+"""What a complaint does to the registry changes that came with it, and each single step."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.actors import SYSTEM, Actor
+from app.domain.complaints import BEFORE_FORWARDED, Complaint
+from app.domain.registry_changes import (
+    ChangeKind,
+    ChangeOrigin,
+    ChangeState,
+    RegistryChange,
+    RegistryChanges,
+)
+from app.workflow.history import log
+from app.workflow.registry_changes import applying, clock, deaths, drafting
+from app.workflow.registry_changes.drafts import ChangeDraft
+from app.workflow.registry_changes.table import EVENT_TYPES, TAKEN_BACK, ChangeAction
+
+A, S = ChangeAction, ChangeState
+STALE = "stale_base"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What a decision does not let through: a whole change, or some of its fields."""
+
+    changes: dict[UUID, str] = field(default_factory=dict)
+    fields: dict[UUID, dict[str, str]] = field(default_factory=dict)
+
+
+def carried(complaint: Complaint | None) -> bool:
+    """Whether an undecided complaint reminds of a change, so that it needs no clock of its own."""
+    return complaint is not None and complaint.state in BEFORE_FORWARDED
+
+
+def step(
+    session: AsyncSession,
+    change: RegistryChange,
+    action: ChangeAction,
+    to: ChangeState,
+    actor: Actor,
+    at: datetime,
+    complaint: Complaint | None = None,
+    **event: Any,
+) -> None:
+    """Move a locked change and log it."""
+    source = change.state
+    clock.enter(change, to, at, carried(complaint))
+    change.version += 1
+    log(
+        session, EVENT_TYPES[action], change, actor, at,
+        **{"action": action, "from": source, "to": to, "kind": change.kind} | event,
+    )  # fmt: skip
+
+
+async def replace_survey_drafts(
+    session: AsyncSession,
+    complaint: Complaint,
+    wanted: Sequence[ChangeDraft],
+    actor: Actor,
+    at: datetime,
+) -> None:
+    """Make the drafts that came from the survey equal to it; those of the desk stay."""
+    for change in await _of(session, complaint):
+        if change.origin is ChangeOrigin.SURVEY and change.state in TAKEN_BACK:
+            await withdraw(session, change, SYSTEM, at, complaint, reason="not_in_survey")
+    # A person is reported dead once at a time: what was withdrawn must be so before the new one.
+    await session.flush()
+    for draft in wanted:
+        await drafting.draft(session, actor, draft, ChangeOrigin.SURVEY, at, complaint=complaint)
+
+
+async def propose(session: AsyncSession, complaint: Complaint, actor: Actor, at: datetime) -> None:
+    """With the survey, or without a visit, its drafts go to the supervisor."""
+    for change in await _of(session, complaint):
+        if change.state is S.DRAFT:
+            await propose_one(session, change, actor, at, complaint)
+
+
+async def propose_one(
+    session: AsyncSession,
+    change: RegistryChange,
+    actor: Actor,
+    at: datetime,
+    complaint: Complaint | None = None,
+    action: ChangeAction = A.PROPOSE,
+) -> None:
+    change.proposed_at = at
+    step(session, change, action, S.PROPOSED, actor, at, complaint)
+    if change.kind is ChangeKind.REPORT_DEATH:
+        await deaths.hold(session, change, at)
+
+
+async def recall(session: AsyncSession, complaint: Complaint, at: datetime) -> None:
+    """Back with the complaint: proposed ones to draft, approved ones to proposed."""
+    for change in await _of(session, complaint):
+        if change.state is S.PROPOSED:
+            step(session, change, A.RECALL, S.DRAFT, SYSTEM, at, complaint)
+        elif change.state is S.SUPERVISOR_APPROVED:
+            change.approved_by = None
+            step(session, change, A.RECALL, S.PROPOSED, SYSTEM, at, complaint)
+
+
+async def approve(
+    session: AsyncSession, complaint: Complaint, refused: Refused, actor: Actor, at: datetime
+) -> None:
+    """As supervisor, one by one: refused ones are rejected, stale ones returned, the rest go on."""
+    for change in await _of(session, complaint):
+        if change.state is not S.PROPOSED:
+            continue
+        if change.id in refused.changes:
+            reason = refused.changes[change.id]
+            await reject(session, change, actor, at, complaint, reason=reason)
+        else:
+            fields = refused.fields.get(change.id, {})
+            await approve_one(session, change, fields, actor, at, complaint)
+
+
+async def approve_one(
+    session: AsyncSession,
+    change: RegistryChange,
+    refused: dict[str, str],
+    actor: Actor,
+    at: datetime,
+    complaint: Complaint | None = None,
+    **event: Any,
+) -> None:
+    """As supervisor. A change on an older row than there is now is returned instead."""
+    if refused:
+        change.refused_fields = [{"field": name, "reason": why} for name, why in refused.items()]
+    if await applying.is_stale(session, change):
+        step(session, change, A.APPROVE, S.RETURNED, actor, at, complaint, **event, why=STALE)
+        return
+    change.approved_by = actor.id
+    step(
+        session, change, A.APPROVE, S.SUPERVISOR_APPROVED, actor, at, complaint, **event,
+        refused_fields=sorted(refused),
+    )  # fmt: skip
+    if change.kind is ChangeKind.REPORT_DEATH:
+        await deaths.believe(session, change, actor, at, complaint)
+
+
+async def forward(session: AsyncSession, complaint: Complaint, actor: Actor, at: datetime) -> None:
+    """As manager: applied here, and queued for the centre."""
+    for change in await _of(session, complaint):
+        if change.state is S.SUPERVISOR_APPROVED:
+            await apply_one(session, change, actor, at)
+        elif change.state in (*TAKEN_BACK,):
+            # From now on it goes its own way.
+            clock.start(change)
+
+
+async def apply_one(
+    session: AsyncSession,
+    change: RegistryChange,
+    actor: Actor,
+    at: datetime,
+    **event: Any,
+) -> None:
+    """As manager: applied here and marked as not confirmed; on an older row it is returned."""
+    if await applying.is_stale(session, change):
+        step(session, change, A.APPROVE, S.RETURNED, actor, at, **event, why=STALE)
+        return
+    change.confirmed_by = actor.id
+    step(session, change, A.APPROVE, S.MANAGER_APPROVED, actor, at, **event)
+    await applying.apply(session, change, actor, at)
+
+
+async def reject(
+    session: AsyncSession,
+    change: RegistryChange,
+    actor: Actor,
+    at: datetime,
+    complaint: Complaint | None = None,
+    **event: Any,
+) -> None:
+    change.reason = event.get("reason") or change.reason
+    step(session, change, A.REJECT, S.REJECTED, actor, at, complaint, **event)
+    if change.kind is ChangeKind.REPORT_DEATH:
+        await deaths.release(session, change, at)
+
+
+async def withdraw(
+    session: AsyncSession,
+    change: RegistryChange,
+    actor: Actor,
+    at: datetime,
+    complaint: Complaint | None = None,
+    **event: Any,
+) -> None:
+    change.reason = event.get("reason") or change.reason
+    step(session, change, A.WITHDRAW, S.WITHDRAWN, actor, at, complaint, **event)
+    if change.kind is ChangeKind.REPORT_DEATH:
+        await deaths.release(session, change, at)
+
+
+async def cancel(session: AsyncSession, complaint: Complaint, at: datetime) -> None:
+    """A complaint that ends before it was forwarded takes its changes along, deaths excepted."""
+    for change in await _of(session, complaint):
+        if change.state not in (*TAKEN_BACK, S.SUPERVISOR_APPROVED):
+            continue
+        if change.kind is not ChangeKind.REPORT_DEATH:
+            await withdraw(session, change, SYSTEM, at, complaint, reason="complaint_ended")
+        elif change.state is S.DRAFT:
+            # Whoever reported it has come; it goes its own way to the supervisor.
+            await propose_one(session, change, SYSTEM, at)
+        else:
+            clock.start(change)
+
+
+def left(changes: Collection[RegistryChange]) -> list[RegistryChange]:
+    """Those that somebody here has still to decide."""
+    return [one for one in changes if one.state in (*TAKEN_BACK, S.SUPERVISOR_APPROVED)]
+
+
+async def _of(session: AsyncSession, complaint: Complaint) -> list[RegistryChange]:
+    changes = await RegistryChanges(session).of_complaints([complaint.id], lock=True)
+    return changes[complaint.id]
