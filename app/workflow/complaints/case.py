@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.complaints import Complaint, ComplaintState
 from app.domain.principals import Principals
 from app.domain.referrals import OPEN, Referral, Referrals, ReferralState
+from app.domain.registry_changes import UNDECIDED, RegistryChange, RegistryChanges
 from app.domain.routes import Route, Routes
 from app.domain.surveys import Surveys
 from app.domain.vocabulary import Priority, Visit
@@ -34,6 +35,7 @@ class Case:
     route: Route = field(default_factory=Route)
     staff: Staff = field(default_factory=Staff)
     items: Sequence[Referral] = ()
+    changes: Sequence[RegistryChange] = ()
     surveyed: bool = False
     contacts: int = 0
 
@@ -70,6 +72,11 @@ class Case:
     def live_items(self) -> list[Referral]:
         """Items that can still go on: drafts, and open ones that are linked."""
         return [item for item in self.items if item.state in LIVE]
+
+    @property
+    def live_changes(self) -> list[RegistryChange]:
+        """Registry changes that are still to be decided with the complaint."""
+        return [one for one in self.changes if one.state in UNDECIDED]
 
     @property
     def parts(self) -> Parts:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.domain.base import line
 from app.domain.errors import Fault
@@ -114,8 +114,19 @@ class FieldsToCorrect(ActionData):
 class Refusal(ActionData):
     """An item that the supervisor does not let through, and why."""
 
-    referral_id: UUID
+    referral_id: UUID | None = None
+    registry_change_id: UUID | None = None
+    # Of a change: only these fields; without them the whole change.
+    fields: Annotated[
+        list[Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=60)]], Field(max_length=100)
+    ] = []
     reason: line(200)  # type: ignore[valid-type]
+
+    @model_validator(mode="after")
+    def _one_item(self) -> "Refusal":
+        if (self.referral_id is None) == (self.registry_change_id is None):
+            raise ValueError("item_ambiguous")
+        return self
 
 
 class Refusals(ActionData):

@@ -67,7 +67,7 @@ def visit_not_needed(case: Case, _: Actor, __: Any) -> bool:
 @guard(Conflict, "nothing_to_submit")
 def something_drafted(case: Case, _: Actor, __: Any) -> bool:
     """There is at least one referral or change to decide on."""
-    return bool(case.live_items)
+    return bool(case.live_items or case.live_changes)
 
 
 @guard(Conflict, "survey_missing")
@@ -79,8 +79,12 @@ def survey_there(case: Case, _: Actor, __: Any) -> bool:
 @guard(Conflict, "nothing_to_forward")
 def something_left(case: Case, _: Actor, command: Any) -> bool:
     """At least one item is not refused; what needs no programme is answered instead."""
-    refused = {refusal.referral_id for refusal in command.data.refuse} if _data(command) else set()
-    return any(item.id not in refused for item in case.live_items)
+    refused = {
+        refusal.referral_id or refusal.registry_change_id
+        for refusal in (command.data.refuse if _data(command) else ())
+        if not refusal.fields
+    }
+    return any(item.id not in refused for item in (*case.live_items, *case.live_changes))
 
 
 @guard(Conflict, "action_not_allowed")

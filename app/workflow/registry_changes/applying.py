@@ -329,6 +329,7 @@ async def undo(session: AsyncSession, change: RegistryChange, actor: Actor, at: 
     doing = Applying(session, change, content, actor, at, household, member)
     if change.kind in (K.ADD_HOUSEHOLD, K.ADD_MEMBER):
         await _remove(doing)
+        await _forget(doing)
     elif change.kind in (K.UPDATE_HOUSEHOLD, K.UPDATE_MEMBER):
         await _put_back(doing, kept)
     elif change.kind is K.REPORT_MOVE:
@@ -341,6 +342,18 @@ async def undo(session: AsyncSession, change: RegistryChange, actor: Actor, at: 
     doing.enter("undone", {})
     what = MEMBER_CHANGED if isinstance(row, Member) else HOUSEHOLD_CHANGED
     log(session, what, row, actor, at, change_id=str(change.id), kind="undo")
+
+
+async def _forget(do: Applying) -> None:
+    """What was added is ended; the change and its complaint no longer point at it."""
+    if do.member is not None:
+        do.change.member_id = None
+        return
+    if do.change.complaint_id is not None:
+        complaint = await Complaints(do.session).lock(do.change.complaint_id)
+        if complaint.household_id == do.change.household_id:
+            complaint.household_id = None
+    do.change.household_id = None
 
 
 async def _put_back(do: Applying, kept: dict[str, Any]) -> None:

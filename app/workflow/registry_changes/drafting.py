@@ -11,6 +11,7 @@ from app.domain.base import new_id, region_columns
 from app.domain.complaints import Complaint
 from app.domain.registry_changes import (
     ChangeContent,
+    ChangeKind,
     ChangeOrigin,
     RegistryChange,
     RegistryChanges,
@@ -63,14 +64,61 @@ async def write(
     session: AsyncSession, change: RegistryChange, wanted: ChangeDraft, target: Target
 ) -> None:
     """Seal what is proposed into a change, with what stands there now."""
-    sent = wanted.model_dump(mode="json")
-    people = [sent["person"]] if sent["person"] else (sent["household"] or {}).pop("people", [])
     before = await values_of(session, target.household, target.member, wanted.fields)
-    content = ChangeContent(
-        fields=sent["fields"], before=before, household=sent["household"], people=people,
-        evidence=sent["evidence"], note=sent["note"],
-    )  # fmt: skip
+    content = ChangeContent(**_content(wanted), before=before)
     row = target.row
     change.base_version = wanted.base_version or (row.version if row else None)
     change.refused_fields = []
     RegistryChanges(session).seal(change, content)
+
+
+def is_same(session: AsyncSession, change: RegistryChange, wanted: ChangeDraft) -> bool:
+    """Whether a change says what is wanted already."""
+    sent = _content(wanted)
+    content = RegistryChanges(session).content(change)
+    told = (wanted.kind, wanted.household_id, wanted.member_id, wanted.into_id)
+    household_id = None if change.member_id else change.household_id
+    return (change.kind, household_id, change.member_id, change.into_id) == told and all(
+        getattr(content, name) == value for name, value in sent.items()
+    )
+
+
+async def rewrite(
+    session: AsyncSession, change: RegistryChange, correction: Any, actor: Actor, at: datetime
+) -> None:
+    """Correct a change and make it one about the row as it is now."""
+    content = RegistryChanges(session).content(change)
+    household = content.household
+    wanted = ChangeDraft.model_validate(
+        {
+            "kind": change.kind,
+            "household_id": None if change.member_id or household else change.household_id,
+            "member_id": change.member_id,
+            "into_id": change.into_id,
+            "fields": content.fields,
+            "household": household | {"people": content.people} if household else None,
+            "person": content.people[0] if content.people and not household else None,
+            "evidence": content.evidence,
+            "note": content.note,
+        }
+    )
+    if change.kind is ChangeKind.ADD_MEMBER:
+        wanted.household_id, wanted.member_id = change.household_id, None
+    if correction is not None and correction.fields is not None:
+        wanted.fields = correction.fields
+    if correction is not None and correction.evidence is not None:
+        wanted.evidence = correction.evidence
+    target = await drafts.target_of(session, wanted, change.regency_code)
+    await drafts.check(session, wanted, target, at, anew=True)
+    await write(session, change, wanted, target)
+    if actor.id not in change.authors:
+        change.authors = [*change.authors, actor.id]
+
+
+def _content(wanted: ChangeDraft) -> dict[str, Any]:
+    sent = wanted.model_dump(mode="json")
+    people = [sent["person"]] if sent["person"] else (sent["household"] or {}).pop("people", [])
+    return {
+        "fields": sent["fields"], "household": sent["household"], "people": people,
+        "evidence": sent["evidence"], "note": sent["note"],
+    }  # fmt: skip

@@ -249,9 +249,14 @@ async def _into(
 
 
 async def check(
-    session: AsyncSession, draft: ChangeDraft, target: Target, at: datetime, pointer: str = ""
+    session: AsyncSession,
+    draft: ChangeDraft,
+    target: Target,
+    at: datetime,
+    pointer: str = "",
+    anew: bool = False,
 ) -> None:
-    """Raises Invalid for fields that do not fit, Conflict for what the person's state forbids."""
+    """`anew`: the change is there already, and is proposed again. Raises Invalid for fields that do not fit, Conflict for what the person's state forbids."""
     faults = list(_faults(draft, at, pointer))
     if draft.kind is K.REPORT_MOVE and not faults and "region_code" in draft.fields:
         village = await Regions(session).village(draft.fields["region_code"])
@@ -264,7 +269,8 @@ async def check(
     if draft.kind is K.REPORT_DEATH and member is not None:
         if not death_is_shown(draft.evidence):
             raise Invalid("evidence_missing", (Fault("evidence_missing", f"{pointer}/evidence"),))
-        if not member.alive or await RegistryChanges(session).death_of(member.id):
+        known = await RegistryChanges(session).death_of(member.id)
+        if not anew and (not member.alive or known):
             raise Conflict("reported_already")
     lives = draft.kind is K.REVOKE_DEATH and member is not None and member.alive
     if lives and await RegistryChanges(session).death_of(member.id) is None:  # type: ignore[union-attr]

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SYSTEM, Actor
 from app.domain.complaints import BEFORE_FORWARDED, Complaint
+from app.domain.errors import Fault, Invalid
 from app.domain.registry_changes import (
     ChangeKind,
     ChangeOrigin,
@@ -67,12 +68,18 @@ async def replace_survey_drafts(
     at: datetime,
 ) -> None:
     """Make the drafts that came from the survey equal to it; those of the desk stay."""
+    new = list(wanted)
     for change in await _of(session, complaint):
-        if change.origin is ChangeOrigin.SURVEY and change.state in TAKEN_BACK:
+        if change.origin is not ChangeOrigin.SURVEY or change.state not in TAKEN_BACK:
+            continue
+        same = next((one for one in new if drafting.is_same(session, change, one)), None)
+        if same is not None and change.state is S.DRAFT:
+            new.remove(same)
+        else:
             await withdraw(session, change, SYSTEM, at, complaint, reason="not_in_survey")
     # A person is reported dead once at a time: what was withdrawn must be so before the new one.
     await session.flush()
-    for draft in wanted:
+    for draft in new:
         await drafting.draft(session, actor, draft, ChangeOrigin.SURVEY, at, complaint=complaint)
 
 
@@ -90,9 +97,10 @@ async def propose_one(
     at: datetime,
     complaint: Complaint | None = None,
     action: ChangeAction = A.PROPOSE,
+    **event: Any,
 ) -> None:
     change.proposed_at = at
-    step(session, change, action, S.PROPOSED, actor, at, complaint)
+    step(session, change, action, S.PROPOSED, actor, at, complaint, **event)
     if change.kind is ChangeKind.REPORT_DEATH:
         await deaths.hold(session, change, at)
 
@@ -146,12 +154,24 @@ async def approve_one(
         await deaths.believe(session, change, actor, at, complaint)
 
 
+def check_fields(
+    session: AsyncSession, change: RegistryChange, refused: Collection[str], pointer: str
+) -> None:
+    """Raises Invalid for refused fields that the change does not have, or for all of them."""
+    known = RegistryChanges(session).content(change).fields
+    if strange := [n for n, name in enumerate(refused) if name not in known]:
+        faults = [Fault("unknown_item", f"{pointer}/{n}") for n in strange]
+        raise Invalid("unknown_item", tuple(faults))
+    if refused and len(set(refused)) == len(known):
+        raise Invalid("nothing_left", (Fault("nothing_left", pointer),))
+
+
 async def forward(session: AsyncSession, complaint: Complaint, actor: Actor, at: datetime) -> None:
     """As manager: applied here, and queued for the centre."""
     for change in await _of(session, complaint):
         if change.state is S.SUPERVISOR_APPROVED:
             await apply_one(session, change, actor, at)
-        elif change.state in (*TAKEN_BACK,):
+        elif change.state in TAKEN_BACK:
             # From now on it goes its own way.
             clock.start(change)
 
@@ -192,10 +212,11 @@ async def withdraw(
     actor: Actor,
     at: datetime,
     complaint: Complaint | None = None,
+    action: ChangeAction = A.WITHDRAW,
     **event: Any,
 ) -> None:
     change.reason = event.get("reason") or change.reason
-    step(session, change, A.WITHDRAW, S.WITHDRAWN, actor, at, complaint, **event)
+    step(session, change, action, S.WITHDRAWN, actor, at, complaint, **event)
     if change.kind is ChangeKind.REPORT_DEATH:
         await deaths.release(session, change, at)
 
