@@ -1,10 +1,12 @@
 """Visits: shared out fairly, made without a complaint, surveyed, tried in vain, and reminded of."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import asyncpg
 import httpx
 
 from tests.conftest import World
@@ -106,6 +108,25 @@ def changes_of(world: World, id: str) -> list[Json]:
     """The registry changes that a visit proposed."""
     rows = world.fetch("select * from registry_changes where visit_id = $1 order by id", id)
     return [dict(row) for row in rows]
+
+
+async def _held(world: World, id: str, calls: Sequence[Any]) -> list[httpx.Response]:
+    connection = await asyncpg.connect(
+        host=str(world.cluster.socket_dir), user="slrt", database=world.database
+    )
+    try:
+        async with connection.transaction():
+            await connection.execute("select 1 from visits where id = $1 for update", id)
+            under_way = [asyncio.create_task(asyncio.to_thread(call)) for call in calls]
+            await asyncio.sleep(0.7)
+        return list(await asyncio.gather(*under_way))
+    finally:
+        await connection.close()
+
+
+def while_held(world: World, id: str, *calls: Any) -> list[httpx.Response]:
+    """Calls that all arrive while somebody else holds the visit, and then go on at once."""
+    return asyncio.run(_held(world, id, calls))
 
 
 def together(*calls: Any) -> list[httpx.Response]:
@@ -425,7 +446,9 @@ def test_of_two_who_act_on_what_they_have_read_one_comes_too_late(world: World) 
     id = visit_for(world)["id"]
     read = etag(world, FIRST, f"/visits/{id}")
     me(world, SECOND)
-    answers = together(
+    answers = while_held(
+        world,
+        id,
         lambda: act(
             world, FIRST, id, "record_attempt", headers={"If-Match": read} | key(),
             data={"result": "refused"},
