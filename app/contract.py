@@ -11,6 +11,7 @@ from app.problems.catalogue import CATALOGUE
 from app.routers.doors import CREATES, Door, OpenDoor
 from app.workflow.complaints.commands import DATA as COMPLAINT_DATA
 from app.workflow.referrals.verbs import DATA as REFERRAL_DATA
+from app.workflow.visits.verbs import DATA as VISIT_DATA
 
 DESCRIPTION = """\
 The open backend for Indonesia's integrated referral service (SLRT): a complaint goes in, an answer
@@ -99,6 +100,7 @@ def _complete(document: dict[str, Any], app: FastAPI) -> dict[str, Any]:
     for name, table in (
         ("ActionRequest", COMPLAINT_DATA),
         ("ReferralActionRequest", REFERRAL_DATA),
+        ("VisitActionRequest", VISIT_DATA),
     ):
         _describe_data(schemas, schemas[name]["properties"], table)
     for route in _routes(app):

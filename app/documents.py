@@ -16,6 +16,9 @@ from app.workflow.referrals.table import DRAFTED, LINKED, UNLINKED
 from app.workflow.referrals.table import EVENT_TYPES as REFERRAL_EVENTS
 from app.workflow.referrals.table import MACHINE as REFERRAL
 from app.workflow.sweeps import SWEEPS
+from app.workflow.visits import table as visits
+from app.workflow.visits.table import EVENT_TYPES as VISIT_EVENTS
+from app.workflow.visits.table import MACHINE as VISIT
 
 MADE = "<!-- Made by `make contract` from the code; a test holds both equal. -->\n"
 # Events that no action of a table leaves, and what each says.
@@ -34,15 +37,18 @@ OTHER_EVENTS = {
     DRAFTED: "A referral was drafted from a survey, by a desk or for a waived document.",
     LINKED: "Another complaint holds the referral too.",
     UNLINKED: "A complaint no longer holds the referral.",
+    visits.OPENED: "A visit was opened and given to a facilitator; `kind`, `assigned_to`.",
+    visits.REMINDED: "A visit was due; its facilitator was reminded.",
+    visits.ESCALATED: "A visit was a day late; its supervisor was told.",
     accounts.CREATED: "A person or client was let in.",
     accounts.CHANGED: "An account was changed or shut out.",
 }
 STEPS = {
-    Step.REMINDER: "75 % of the stage's time is gone.",
-    Step.LEVEL_1: "The stage's time is over; more people may act.",
+    Step.REMINDER: "75 % of the stage's time is gone; a visit is due.",
+    Step.LEVEL_1: "The stage's time is over; more people may act. A visit is a day late.",
     Step.LEVEL_2: "One and a half times the stage's time is over; still more may act.",
     Step.BREACH: "The promise was broken.",
-    Step.ASSIGNED: "A complaint was given to you.",
+    Step.ASSIGNED: "A complaint or visit was given to you.",
     Step.RETURNED: "A survey came back to be corrected.",
     Step.RETURNED_TWICE: "A survey came back for the second time.",
     Step.DAY_7: "Documents have been missing for 7 days.",
@@ -74,12 +80,13 @@ def workflows() -> str:
         "# Workflows\n",
         MADE,
         "Who may do what from where, as the tables in `app/workflow` have it."
-        " The same is at `GET /v1/workflows/{complaint|referral}`."
+        " The same is at `GET /v1/workflows/{complaint|referral|visit}`."
         " Whoever a level of a state names may from then on take every action of that state.\n",
     ]
     for title, machine, events in (
         ("Complaint", COMPLAINT, COMPLAINT_EVENTS),
         ("Referral", REFERRAL, REFERRAL_EVENTS),
+        ("Visit", VISIT, VISIT_EVENTS),
     ):
         parts += [f"## {title}\n", f"```mermaid\n{machine.mermaid()}\n```\n"]
         parts += ["### States\n", _states(machine), "### Transitions\n"]
@@ -135,7 +142,7 @@ def reference() -> str:
     ]
     taken = [
         (f"`{type_}`", f"The action `{action}` was taken; `from` and `to` are states.")
-        for table in (COMPLAINT_EVENTS, REFERRAL_EVENTS)
+        for table in (COMPLAINT_EVENTS, REFERRAL_EVENTS, VISIT_EVENTS)
         for action, type_ in table.items()
     ]
     events = taken + [(f"`{type_}`", text) for type_, text in OTHER_EVENTS.items()]

@@ -31,6 +31,7 @@ from app.routers import (
     registry,
     surveys,
     sweeps,
+    visits,
 )
 from app.routers.doors import Wiring
 from app.routers.limits import RateLimit
@@ -157,6 +158,7 @@ def create_app(
         auth.router, auth.me_router, complaints.router, surveys.router, referrals.router,
         registry.router, inbox.router, notifications.router, catalogue.router, accounts.router,
         sweeps.router,
+        visits.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

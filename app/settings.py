@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     """Requests a minute that one principal may make."""
     rate_burst: Annotated[int, Field(ge=1)] = 500
     """Requests that a principal may make at once, above the rate."""
+    verify_after_days: Annotated[int, Field(ge=1, le=36_500)] = 365
+    """After how many days a verified household is to be visited again."""
+    visit_due_days: Annotated[int, Field(ge=1, le=365)] = 14
+    """In how many days a visit that is shared out is due."""
     drain_seconds: Annotated[float, Field(ge=0, le=20)] = 1.0
     """How long /readyz says 503 before the server stops taking connections."""
     log_level: str = "INFO"

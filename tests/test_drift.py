@@ -26,6 +26,8 @@ from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
 from app.workflow.referrals.table import EVENT_TYPES as REFERRAL_EVENTS
 from app.workflow.referrals.table import ReferralAction
 from app.workflow.sweeps import SWEEPS
+from app.workflow.visits.table import EVENT_TYPES as VISIT_EVENTS
+from app.workflow.visits.table import VisitAction
 from tests.conftest import Cluster
 
 ROOT = Path(__file__).parents[1]
@@ -125,10 +127,12 @@ def test_every_event_type_is_described() -> None:
             _sources(),
         )
     )
-    known = {*COMPLAINT_EVENTS.values(), *REFERRAL_EVENTS.values(), *OTHER_EVENTS}
+    known = {*COMPLAINT_EVENTS.values(), *REFERRAL_EVENTS.values(), *VISIT_EVENTS.values()}
+    known |= set(OTHER_EVENTS)
     assert written == known
     assert set(COMPLAINT_EVENTS) == set(ComplaintAction)
     assert set(REFERRAL_EVENTS) == set(ReferralAction)
+    assert set(VISIT_EVENTS) == set(VisitAction)
 
 
 def test_every_action_has_an_effect() -> None:

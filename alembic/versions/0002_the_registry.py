@@ -347,7 +347,10 @@ def upgrade() -> None:
         sa.Column("complaint_id", sa.Uuid(), nullable=True),
         sa.Column("household_id", sa.Uuid(), nullable=True),
         sa.Column("assignee_id", sa.Uuid(), nullable=True),
+        sa.Column("assigned_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_step_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("steps_taken", sa.Integer(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column(
             "last_result",
@@ -365,6 +368,7 @@ def upgrade() -> None:
             nullable=True,
         ),
         sa.Column("reason", sa.String(length=200), nullable=True),
+        sa.Column("surveyors", postgresql.ARRAY(sa.Uuid()), nullable=False),
         sa.Column("created_by", sa.Uuid(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
@@ -395,11 +399,26 @@ def upgrade() -> None:
     op.create_index(op.f("ix_visits_complaint_id"), "visits", ["complaint_id"], unique=False)
     op.create_index(op.f("ix_visits_household_id"), "visits", ["household_id"], unique=False)
     op.create_index(
+        "ix_visits_next_step_at",
+        "visits",
+        ["next_step_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'open'"),
+    )
+    op.create_index("ix_visits_regency_code_id", "visits", ["regency_code", "id"], unique=False)
+    op.create_index(
         "uq_visits_open",
         "visits",
         ["household_id", "kind"],
         unique=True,
         postgresql_where=sa.text("state = 'open' and complaint_id is null"),
+    )
+    op.create_index(
+        "uq_visits_open_complaint",
+        "visits",
+        ["complaint_id"],
+        unique=True,
+        postgresql_where=sa.text("state = 'open' and complaint_id is not null"),
     )
     op.create_table(
         "participations",
@@ -613,6 +632,42 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "visit_assignments",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("province_code", sa.String(collation="C"), nullable=False),
+        sa.Column("regency_code", sa.String(collation="C"), nullable=False),
+        sa.Column("district_code", sa.String(collation="C"), nullable=False),
+        sa.Column("village_code", sa.String(collation="C"), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("facilitator_id", sa.Uuid(), nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["facilitator_id"],
+            ["principals.id"],
+            name=op.f("fk_visit_assignments_facilitator_id"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visits.id"],
+            name=op.f("fk_visit_assignments_visit_id"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_visit_assignments")),
+    )
+    op.create_index(
+        "ix_visit_assignments_facilitator_id",
+        "visit_assignments",
+        ["facilitator_id", "ended_at"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_visit_assignments_visit_id"), "visit_assignments", ["visit_id"], unique=False
+    )
+    op.create_table(
         "dispatch_rows",
         sa.Column("province_code", sa.String(collation="C"), nullable=False),
         sa.Column("regency_code", sa.String(collation="C"), nullable=False),
@@ -759,6 +814,20 @@ def upgrade() -> None:
     op.add_column("households", sa.Column("merged_into", sa.Uuid(), nullable=True))
     op.add_column("households", sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True))
     op.drop_index(op.f("ix_households_family_card_number_index"), table_name="households")
+    op.create_index(
+        "ix_households_not_found",
+        "households",
+        ["regency_code", "id"],
+        unique=False,
+        postgresql_where=sa.text("presence = 'not_found'"),
+    )
+    op.create_index(
+        "ix_households_verified_at",
+        "households",
+        ["regency_code", "verified_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("ended_at is null"),
+    )
     op.create_foreign_key(
         op.f("fk_households_merged_into"),
         "households",
@@ -859,6 +928,20 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_members_held",
+        "members",
+        ["regency_code", "household_id"],
+        unique=False,
+        postgresql_where=sa.text("hold_change_id is not null"),
+    )
+    op.create_index(
+        "ix_members_not_found",
+        "members",
+        ["regency_code", "household_id"],
+        unique=False,
+        postgresql_where=sa.text("presence = 'not_found'"),
+    )
+    op.create_index(
         "uq_members_registry_id",
         "members",
         ["household_id", "registry_id"],
@@ -866,19 +949,19 @@ def upgrade() -> None:
         postgresql_where=sa.text("registry_id is not null and ended_at is null"),
     )
     op.create_foreign_key(
-        op.f("fk_members_family_id"),
+        op.f("fk_members_merged_into"),
         "members",
-        "families",
-        ["family_id"],
+        "members",
+        ["merged_into"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
     )
     op.create_foreign_key(
-        op.f("fk_members_merged_into"),
+        op.f("fk_members_family_id"),
         "members",
-        "members",
-        ["merged_into"],
+        "families",
+        ["family_id"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
@@ -932,12 +1015,22 @@ def downgrade() -> None:
     op.alter_column("surveys", "complaint_id", existing_type=sa.UUID(), nullable=False)
     op.drop_column("surveys", "visit_id")
     op.drop_index(op.f("ix_referrals_member_id"), table_name="referrals")
-    op.drop_constraint(op.f("fk_members_merged_into"), "members", type_="foreignkey")
     op.drop_constraint(op.f("fk_members_family_id"), "members", type_="foreignkey")
+    op.drop_constraint(op.f("fk_members_merged_into"), "members", type_="foreignkey")
     op.drop_index(
         "uq_members_registry_id",
         table_name="members",
         postgresql_where=sa.text("registry_id is not null and ended_at is null"),
+    )
+    op.drop_index(
+        "ix_members_not_found",
+        table_name="members",
+        postgresql_where=sa.text("presence = 'not_found'"),
+    )
+    op.drop_index(
+        "ix_members_held",
+        table_name="members",
+        postgresql_where=sa.text("hold_change_id is not null"),
     )
     op.drop_index("ix_members_birth_year", table_name="members")
     op.drop_column("members", "ended_at")
@@ -968,6 +1061,16 @@ def downgrade() -> None:
     )
     op.drop_constraint(op.f("fk_households_registry_version_id"), "households", type_="foreignkey")
     op.drop_constraint(op.f("fk_households_merged_into"), "households", type_="foreignkey")
+    op.drop_index(
+        "ix_households_verified_at",
+        table_name="households",
+        postgresql_where=sa.text("ended_at is null"),
+    )
+    op.drop_index(
+        "ix_households_not_found",
+        table_name="households",
+        postgresql_where=sa.text("presence = 'not_found'"),
+    )
     op.execute(
         "update households set family_card_number = f.family_card_number,"
         " family_card_number_index = f.family_card_number_index"
@@ -994,6 +1097,9 @@ def downgrade() -> None:
     op.drop_table("registry_entries")
     op.drop_index("ix_dispatch_rows_registry_change_id", table_name="dispatch_rows")
     op.drop_table("dispatch_rows")
+    op.drop_index(op.f("ix_visit_assignments_visit_id"), table_name="visit_assignments")
+    op.drop_index("ix_visit_assignments_facilitator_id", table_name="visit_assignments")
+    op.drop_table("visit_assignments")
     op.drop_index(
         "uq_registry_changes_death",
         table_name="registry_changes",
@@ -1011,9 +1117,18 @@ def downgrade() -> None:
     op.drop_table("registry_changes")
     op.drop_table("participations")
     op.drop_index(
+        "uq_visits_open_complaint",
+        table_name="visits",
+        postgresql_where=sa.text("state = 'open' and complaint_id is not null"),
+    )
+    op.drop_index(
         "uq_visits_open",
         table_name="visits",
         postgresql_where=sa.text("state = 'open' and complaint_id is null"),
+    )
+    op.drop_index("ix_visits_regency_code_id", table_name="visits")
+    op.drop_index(
+        "ix_visits_next_step_at", table_name="visits", postgresql_where=sa.text("state = 'open'")
     )
     op.drop_index(op.f("ix_visits_household_id"), table_name="visits")
     op.drop_index(op.f("ix_visits_complaint_id"), table_name="visits")

@@ -57,7 +57,16 @@ class Household(InRegion, Record, table=True):
         sa.UniqueConstraint("registry_source", "registry_id"),
         sa.Index("ix_households_regency_code_id", "regency_code", "id"),
         sa.Index("ix_households_village_code_id", "village_code", "id"),
-    )
+        # Who needs a visit: the longest unseen first, and those who were not found.
+        sa.Index(
+            "ix_households_verified_at", "regency_code", "verified_at", "id",
+            postgresql_where=sa.text("ended_at is null"),
+        ),
+        sa.Index(
+            "ix_households_not_found", "regency_code", "id",
+            postgresql_where=sa.text("presence = 'not_found'"),
+        ),
+    )  # fmt: skip
 
     version: int = 1
     registry_source: str = Field(max_length=40, sa_type=CODE)
@@ -105,6 +114,14 @@ class Member(InRegion, Record, table=True):
         sa.Index(
             "uq_members_registry_id", "household_id", "registry_id", unique=True,
             postgresql_where=sa.text("registry_id is not null and ended_at is null"),
+        ),
+        sa.Index(
+            "ix_members_held", "regency_code", "household_id",
+            postgresql_where=sa.text("hold_change_id is not null"),
+        ),
+        sa.Index(
+            "ix_members_not_found", "regency_code", "household_id",
+            postgresql_where=sa.text("presence = 'not_found'"),
         ),
     )  # fmt: skip
 
@@ -288,6 +305,15 @@ class Households:
         if household is None:
             raise NotFound
         return household
+
+    async def present(self, ids: Sequence[UUID], regions: tuple[str, ...]) -> dict[UUID, Household]:
+        """Those of some households that the registry has now, in the regions."""
+        statement = sa.select(Household).where(
+            col(Household.id).in_(ids),
+            within(Household, regions),
+            col(Household.ended_at).is_(None),
+        )
+        return {one.id: one for one in await self.session.scalars(statement)}
 
     async def lock(self, id: UUID) -> Household:
         """The row as it is now, held until commit. Households are locked before their members."""

@@ -27,6 +27,8 @@ from app.domain.complaints import (
 )
 from app.domain.notifications import SubjectKind
 from app.domain.referrals import CLOSED_ANSWERS, ReferralState, T, owned_by
+from app.domain.visits import V, VisitState
+from app.domain.vocabulary import Priority
 
 S, R = ComplaintState, ReferralState
 UNANSWERED_AFTER = timedelta(days=120)
@@ -45,8 +47,8 @@ class Why(StrEnum):
 class InboxItem:
     kind: SubjectKind
     id: UUID
-    complaint_id: UUID
-    ticket: str
+    complaint_id: UUID | None
+    ticket: str | None
     state: str
     why: Why
     since: datetime
@@ -129,6 +131,18 @@ def _referral_reasons(actor: Actor) -> list[tuple[Why, Any]]:
     return reasons
 
 
+def _visit_reasons(actor: Actor, at: datetime) -> list[tuple[Why, Any]]:
+    reasons: list[tuple[Why, Any]] = []
+    if actor.regions(Role.FACILITATOR):
+        reasons.append((Why.ASSIGNED, V.assignee_id == actor.id))
+    if supervised := actor.regions(Role.SUPERVISOR):
+        reasons.append((Why.ESCALATED, sa.and_(within(V, supervised), V.due_at <= at)))
+    # Nobody could be sent when it was opened.
+    if offices := actor.regions(*SECRETARIAT):
+        reasons.append((Why.POOL, sa.and_(within(V, offices), V.assignee_id.is_(None))))
+    return reasons
+
+
 def _why(reasons: Sequence[tuple[Why, Any]]) -> Any:
     order = list(Why)
     ranked = sorted(reasons, key=lambda reason: order.index(reason[0]))
@@ -138,6 +152,7 @@ def _why(reasons: Sequence[tuple[Why, Any]]) -> Any:
 def _waiting(actor: Actor, at: datetime) -> Any:
     """Everything that waits for the actor, as one table."""
     complaints, referrals = _complaint_reasons(actor, at), _referral_reasons(actor)
+    visits = _visit_reasons(actor, at)
     none: list[Any] = [sa.false()]
     first = sa.select(
         sa.literal(str(SubjectKind.COMPLAINT)).label("kind"),
@@ -169,7 +184,27 @@ def _waiting(actor: Actor, at: datetime) -> Any:
         .join(Complaint, col(Complaint.id) == T.complaint_id)
         .where(sa.or_(*(none + [condition for _, condition in referrals])))
     )
-    return sa.union_all(first, second).subquery("waiting")
+    third = (
+        sa.select(
+            sa.literal(str(SubjectKind.VISIT)),
+            V.id,
+            V.complaint_id,
+            C.ticket,
+            sa.cast(V.state, sa.Text),
+            _why(visits) if visits else sa.literal(""),
+            V.assigned_at,
+            V.due_at,
+            sa.func.coalesce(sa.cast(C.priority, sa.Text), str(Priority.NORMAL)),
+            V.village_code,
+            sa.cast(sa.null(), sa.Text),
+        )
+        .outerjoin(Complaint, col(Complaint.id) == V.complaint_id)
+        .where(
+            V.state == VisitState.OPEN,
+            sa.or_(*(none + [condition for _, condition in visits])),
+        )
+    )
+    return sa.union_all(first, second, third).subquery("waiting")
 
 
 class Inbox:

@@ -224,6 +224,14 @@ class RegistryChanges:
             found[change.complaint_id].append(change)
         return found
 
+    async def ids_of_visits(self, visit_ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+        """The changes that each visit proposed, oldest first."""
+        statement = sa.select(R.visit_id, R.id).where(R.visit_id.in_(visit_ids)).order_by(R.id)
+        found: dict[UUID, list[UUID]] = {id: [] for id in visit_ids}
+        for visit_id, id in (await self.session.execute(statement)).all():
+            found[visit_id].append(id)
+        return found
+
     async def death_of(self, member_id: UUID) -> RegistryChange | None:
         """The report of a person's death that still stands."""
         statement = sa.select(RegistryChange).where(

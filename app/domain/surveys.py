@@ -101,6 +101,13 @@ class Surveys:
             statement = statement.with_for_update().execution_options(populate_existing=True)
         return (await self.session.scalars(statement)).one_or_none()
 
+    async def of_visit(self, visit_id: UUID, lock: bool = False) -> Survey | None:
+        """The survey of a visit, once it has been saved."""
+        statement = sa.select(Survey).where(col(Survey.visit_id) == visit_id)
+        if lock:
+            statement = statement.with_for_update().execution_options(populate_existing=True)
+        return (await self.session.scalars(statement)).one_or_none()
+
     async def additional(self, complaint_id: UUID) -> list[Survey]:
         statement = (
             sa.select(Survey)

@@ -88,6 +88,7 @@ too_early|409|Belum 120 hari|It is too early|Pemilik program punya 120 hari untu
 contact_missing|409|Warga belum dihubungi|Nobody has tried to reach the citizen|Catat upaya menghubungi warga dulu.|Record an attempt to reach the citizen first.
 no_longer_changeable|409|Tidak bisa diubah lagi|It can no longer be changed|Lihat state; isian awal hanya bisa diubah sebelum ditugaskan.|See state; intake facts change only before it is assigned.
 too_late_to_draft|409|Terlambat membuat rujukan|It is too late to draft a referral|Minta supervisor mengembalikan pengaduan.|Ask the supervisor to return the complaint.
+no_facilitator|409|Tidak ada fasilitator|There is no facilitator to send|Angkat atau aktifkan fasilitator di kota ini dulu.|Appoint or activate a facilitator in the city first.
 username_taken|409|Nama pengguna sudah dipakai|The user name is taken|Pilih nama lain.|Choose another one.
 last_admin|409|Admin terakhir|This is the last admin|Angkat admin lain dulu.|Appoint another admin first.
 too_many_requests|429|Terlalu banyak permintaan|Too many requests|Tunggu selama Retry-After.|Wait for Retry-After.
@@ -124,6 +125,7 @@ line_break|Hanya satu baris.|Must be one line.
 nothing_visible|Tidak ada yang terbaca.|Holds nothing to read.
 character_not_allowed|Ada karakter yang tidak boleh.|Holds a character that is not allowed.
 beneficiary_ambiguous|Sebut satu saja: member_id, household_id, atau name (dengan national_id).|Name one: member_id, household_id, or name (with national_id).
+households_ambiguous|Sebut household_ids, atau region_code (dengan reason dan limit).|Name household_ids, or region_code (with reason and limit).
 no_head|Kepala rumah tangga belum disebut.|No head of the household is named.
 more_than_one_head|Lebih dari satu kepala rumah tangga.|More than one head of the household is named.
 invalid|Tidak sah.|Is not valid.

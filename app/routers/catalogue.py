@@ -25,11 +25,14 @@ from app.workflow.complaints.table import MACHINE as COMPLAINT
 from app.workflow.machine import Ladder, Machine, names
 from app.workflow.referrals.table import EVENT_TYPES as REFERRAL_EVENTS
 from app.workflow.referrals.table import MACHINE as REFERRAL
+from app.workflow.visits.table import EVENT_TYPES as VISIT_EVENTS
+from app.workflow.visits.table import MACHINE as VISIT
 
 router = APIRouter(prefix="/v1", tags=["reference data"], route_class=Door)
 WORKFLOWS: dict[str, tuple[Machine[Any, Any], dict[Any, str]]] = {
     "complaint": (COMPLAINT, COMPLAINT_EVENTS),
     "referral": (REFERRAL, REFERRAL_EVENTS),
+    "visit": (VISIT, VISIT_EVENTS),
 }
 Long = read_text(4000)
 

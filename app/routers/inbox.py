@@ -24,8 +24,8 @@ class InboxItemRead(BaseModel):
     kind: SubjectKind
     subject: Line
     id: UUID
-    complaint_id: UUID
-    ticket: Word
+    complaint_id: UUID | None
+    ticket: Word | None
     state: Word
     why: Why
     since: Moment

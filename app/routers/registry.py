@@ -14,6 +14,7 @@ from app.domain.complaints import Complaints
 from app.domain.errors import Fault, Forbidden, Invalid, NotFound
 from app.domain.households import Family, Household, Households, MemberRelation, Sex
 from app.domain.identifiers import masked, masked_name
+from app.domain.visits import Visits
 from app.domain.vocabulary import CheckOutcome
 from app.routers.deps import (
     CurrentActor,
@@ -96,12 +97,15 @@ def _regions(actor: Actor) -> tuple[str, ...]:
 
 
 async def _find(session: AsyncSession, id: UUID, actor: Actor, at: datetime) -> Household:
-    """In the reader's regions, or linked to a complaint in the facilitator's sight."""
+    """In the reader's regions, or linked to a complaint or visit in the facilitator's sight."""
     households = Households(session)
     try:
         return await households.get(id, _regions(actor))
     except NotFound:
-        if actor.regions(Role.FACILITATOR) and await Complaints(session).links(id, actor, at):
+        if actor.regions(Role.FACILITATOR) and (
+            await Complaints(session).links(id, actor, at)
+            or await Visits(session).links(id, actor, at)
+        ):
             household = await households.find(id)
             if household is not None:
                 return household

@@ -35,13 +35,9 @@ router = APIRouter(prefix="/v1", tags=["surveys"], route_class=Door)
 Free = Annotated[dict[str, Any], Field(json_schema_extra={"maxProperties": 200})]
 
 
-class SurveyRead(BaseModel):
-    """A survey. Before the first save an empty draft of version 0.
+class SurveyFields(BaseModel):
+    """What every survey has, whatever it is of."""
 
-    Numbers are masked, but for whoever is writing the draft.
-    """
-
-    complaint_id: UUID
     version: Count
     form_version: Word
     visited_at: Word | None
@@ -50,11 +46,20 @@ class SurveyRead(BaseModel):
     program_needs: items(Free, 50)  # type: ignore[valid-type]
     other_needs: items(Free, 20)  # type: ignore[valid-type]
     no_needs: bool
-    registry_changes: items(Free, 0)  # type: ignore[valid-type]
-    additional: bool
+    registry_changes: items(Free, 50)  # type: ignore[valid-type]
     author_id: UUID | None
     saved_at: Moment | None
     submitted_at: Moment | None
+
+
+class SurveyRead(SurveyFields):
+    """A survey. Before the first save an empty draft of version 0.
+
+    Numbers are masked, but for whoever is writing the draft.
+    """
+
+    complaint_id: UUID
+    additional: bool
     additional_surveys: items(UUID, 20)  # type: ignore[valid-type]
 
 
@@ -120,30 +125,38 @@ async def _answer(
     survey: Survey | None,
     replayed: bool = False,
 ) -> Response:
-    repository = Surveys(session)
-    content = repository.content(survey) if survey else SurveyContent(form_version=CURRENT)
-    writing = await surveys.may_write(session, actor, complaint)
+    fields = survey_fields(session, survey, await surveys.may_write(session, actor, complaint))
+    beside = await Surveys(session).additional(complaint.id)
+    body = SurveyRead.model_construct(
+        **fields,
+        complaint_id=complaint.id,
+        additional=bool(survey and survey.additional),
+        additional_surveys=[one.id for one in beside],
+    )
+    return reply(body, version=fields["version"], replayed=replayed)
+
+
+def survey_fields(session: AsyncSession, survey: Survey | None, writing: bool) -> dict[str, Any]:
+    """What an answer says of a survey; numbers are in clear for whoever is writing it."""
+    content = SurveyContent(form_version=CURRENT)
+    if survey is not None:
+        content = Surveys(session).content(survey)
     if not writing:
         content = _masked(content)
-    version = survey.version if survey else 0
-    body = SurveyRead.model_construct(
-        complaint_id=complaint.id,
-        version=version,
-        form_version=content.form_version,
-        visited_at=content.visited_at,
-        location=content.location,
-        answers=content.answers,
-        program_needs=content.program_needs,
-        other_needs=content.other_needs,
-        no_needs=content.no_needs,
-        registry_changes=[],
-        additional=bool(survey and survey.additional),
-        author_id=survey.author_id if survey else None,
-        saved_at=survey.saved_at if survey else None,
-        submitted_at=survey.submitted_at if survey else None,
-        additional_surveys=[one.id for one in await repository.additional(complaint.id)],
-    )
-    return reply(body, version=version, replayed=replayed)
+    return {
+        "version": survey.version if survey else 0,
+        "form_version": content.form_version,
+        "visited_at": content.visited_at,
+        "location": content.location,
+        "answers": content.answers,
+        "program_needs": content.program_needs,
+        "other_needs": content.other_needs,
+        "no_needs": content.no_needs,
+        "registry_changes": content.registry_changes,
+        "author_id": survey.author_id if survey else None,
+        "saved_at": survey.saved_at if survey else None,
+        "submitted_at": survey.submitted_at if survey else None,
+    }
 
 
 NUMBERS = ("national_id", "family_card_number")
@@ -166,6 +179,7 @@ def _masked(content: SurveyContent) -> SurveyContent:
         program_needs=mask(content.program_needs),
         other_needs=content.other_needs,
         no_needs=content.no_needs,
+        registry_changes=mask(content.registry_changes),
     )
 
 

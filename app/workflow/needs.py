@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
-from app.domain.base import line, new_id, region_of
+from app.domain.base import InRegion, line, new_id, region_of
 from app.domain.complaints import Complaint
 from app.domain.errors import Fault, Invalid
 from app.domain.households import Household, Households, Member
@@ -55,7 +55,7 @@ class ProgramNeed(BaseModel):
 
 
 async def check(
-    session: AsyncSession, complaint: Complaint, needs: Sequence[ProgramNeed], pointer: str
+    session: AsyncSession, place: InRegion, needs: Sequence[ProgramNeed], pointer: str
 ) -> None:
     """Raises Invalid for programmes, members or households that do not exist in the city.
 
@@ -64,13 +64,13 @@ async def check(
     unknown = await Programs(session).unknown({need.program_code for need in needs})
     faults = []
     for n, need in enumerate(needs):
-        place, whom = pointer.format(n), need.beneficiary
+        here, whom = pointer.format(n), need.beneficiary
         if need.program_code in unknown:
-            faults.append(Fault("unknown_program", f"{place}/program_code"))
-        if whom.member_id and await _member(session, complaint, whom.member_id) is None:
-            faults.append(Fault("unknown_member", f"{place}/beneficiary/member_id"))
-        if whom.household_id and await _household(session, complaint, whom.household_id) is None:
-            faults.append(Fault("unknown_household", f"{place}/beneficiary/household_id"))
+            faults.append(Fault("unknown_program", f"{here}/program_code"))
+        if whom.member_id and await _member(session, place, whom.member_id) is None:
+            faults.append(Fault("unknown_member", f"{here}/beneficiary/member_id"))
+        if whom.household_id and await _household(session, place, whom.household_id) is None:
+            faults.append(Fault("unknown_household", f"{here}/beneficiary/household_id"))
     if faults:
         raise Invalid("unknown_reference", tuple(faults))
 
@@ -200,11 +200,11 @@ def _sealed(
     return Keys.of(session).seal(number, "referrals", "beneficiary_national_id", id)
 
 
-async def _member(session: AsyncSession, complaint: Complaint, id: UUID) -> Member | None:
+async def _member(session: AsyncSession, place: InRegion, id: UUID) -> Member | None:
     member = await Households(session).member(id)
-    return member if member and member.regency_code == complaint.regency_code else None
+    return member if member and member.regency_code == place.regency_code else None
 
 
-async def _household(session: AsyncSession, complaint: Complaint, id: UUID) -> Household | None:
+async def _household(session: AsyncSession, place: InRegion, id: UUID) -> Household | None:
     household = await Households(session).find(id)
-    return household if household and household.regency_code == complaint.regency_code else None
+    return household if household and household.regency_code == place.regency_code else None

@@ -16,7 +16,9 @@ from app.domain.events import Events
 from app.domain.idempotency_keys import KEPT_FOR, IdempotencyKeys
 from app.domain.referrals import CLOSED_ANSWERS, WITH_OWNER, Referrals
 from app.domain.sweep_runs import SweepRun, SweepRuns
+from app.domain.visits import Visits
 from app.workflow import ladder
+from app.workflow.visits import overdue
 
 logger = logging.getLogger("slrt.sweeps")
 S = ComplaintState
@@ -135,10 +137,11 @@ async def _sla(session: AsyncSession, at: datetime, limit: int) -> Batch:
     due: list[datetime | None] = [row.deadline_at for row in rows]
     broken = await _each(session, "sla", rows, due, complaints.lock, ladder.breach, at)
     late = await _stages(session, at, limit)
-    oldest = min((moment for moment in (broken.oldest, late.oldest) if moment), default=None)
-    return Batch(
-        broken.found + late.found, broken.acted + late.acted, broken.failed + late.failed, oldest
-    )
+    visits = Visits(session)
+    open_ = await visits.claim("sla", at, limit)
+    waiting = [visit.next_step_at for visit in open_]
+    overdue_ = await _each(session, "sla", open_, waiting, visits.lock, overdue.take_step, at)
+    return broken.and_(late).and_(overdue_)
 
 
 async def _unanswered(session: AsyncSession, at: datetime, limit: int) -> Batch:
@@ -180,7 +183,8 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 SWEEPS: dict[str, Sweep] = {
     sweep.name: sweep
     for sweep in (
-        Sweep("sla", MINUTE, "stages at 75, 100, 150 % of their time; broken promises", _sla),
+        Sweep("sla", MINUTE,
+            "stages at 75, 100, 150 % of their time; broken promises; overdue visits", _sla),
         Sweep("unconfirmed", MINUTE, "what a supervisor has not confirmed",
             _ladder("unconfirmed", (S.AWAITING_SUPERVISOR,))),
         Sweep("undelivered", HOUR, "answers that the citizen has not been told",

@@ -33,6 +33,7 @@ from app.workflow.complaints.case import Case
 from app.workflow.complaints.commands import Command, ComplaintAction
 from app.workflow.parties import MANAGER, told
 from app.workflow.referrals import items
+from app.workflow.visits.opening import open_for_emergency
 
 A, S = ComplaintAction, ComplaintState
 JAKARTA = ZoneInfo("Asia/Jakarta")
@@ -163,6 +164,7 @@ async def submit_without_visit(do: Doing) -> ComplaintState:
     surveys.add_surveyors(do.complaint, do.actor.id)
     do.complaint.without_visit = True
     do.complaint.no_survey = False
+    await open_for_emergency(do.session, do.complaint, do.actor, do.at)
     return S.AWAITING_SUPERVISOR
 
 
@@ -347,6 +349,8 @@ async def set_priority(do: Doing) -> ComplaintState:
         # The broken promise was another one; this deadline may still be kept.
         one.breached_at = None
         one.late_when_recorded = False
+    if one.state in (S.AWAITING_SUPERVISOR, S.AWAITING_MANAGER):
+        await open_for_emergency(do.session, one, do.actor, do.at)
     return one.state
 
 

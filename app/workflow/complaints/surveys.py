@@ -1,14 +1,14 @@
 """Surveys of a complaint: saved as a draft, submitted whole, kept when they come too late."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role
-from app.domain.base import Instant, region_of, text
+from app.domain.base import InRegion, Instant, region_of, text
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
 from app.domain.survey_forms import FORMS, AnswerProblem
@@ -17,6 +17,8 @@ from app.domain.vocabulary import Sector
 from app.workflow import needs
 from app.workflow.history import log
 from app.workflow.needs import ProgramNeed
+from app.workflow.registry_changes import drafts
+from app.workflow.registry_changes.drafts import ChangeDraft
 
 SAVED, ADDITIONAL = "survey.saved", "survey.kept_as_additional"
 WRITABLE_IN = (ComplaintState.ASSIGNED, ComplaintState.RETURNED)
@@ -52,7 +54,7 @@ class SurveyDraft(BaseModel):
     program_needs: Annotated[list[ProgramNeed], Field(max_length=50)] = []
     other_needs: Annotated[list[OtherNeed], Field(max_length=20)] = []
     no_needs: StrictBool = False
-    registry_changes: Annotated[list[Literal["never"]], Field(max_length=0)] = []
+    registry_changes: Annotated[list[ChangeDraft], Field(max_length=50)] = []
 
 
 async def of(session: AsyncSession, actor: Actor, complaint: Complaint) -> Survey | None:
@@ -101,10 +103,7 @@ async def save(
         raise PreconditionFailed("stale_version")
     if not await may_write(session, actor, complaint):
         raise Conflict("action_not_allowed")
-    await _check(session, complaint, draft)
-    content = SurveyContent(
-        **draft.model_dump(mode="json", exclude={"registry_changes"}, exclude_none=False)
-    )
+    await check(session, complaint, draft, at)
     if survey is None:
         author = complaint.assigned_to if not former and complaint.assigned_to else actor.id
         survey = Survey(
@@ -113,7 +112,7 @@ async def save(
             **region_of(complaint),
         )  # fmt: skip
         surveys.add(survey)
-    surveys.seal(survey, content)
+    surveys.seal(survey, content_of(draft))
     add_surveyors(complaint, actor.id)
     survey.version += 1
     survey.saved_at, survey.typed_by, survey.submitted_at = at, actor.id, None
@@ -139,7 +138,7 @@ async def submit(
     surveys = Surveys(session)
     survey = await surveys.of(complaint.id, lock=True)
     content = surveys.content(survey) if survey else None
-    if faults := _incomplete(content):
+    if faults := incomplete(content):
         raise Conflict("survey_incomplete", tuple(faults))
     assert survey is not None
     assert content is not None
@@ -158,14 +157,19 @@ async def submit_additional(
     if version is not None and version != (survey.version if survey else 0):
         raise PreconditionFailed("stale_version")
     content = surveys.content(survey) if survey else None
-    if faults := _incomplete(content):
+    if faults := incomplete(content):
         raise Conflict("survey_incomplete", tuple(faults))
     assert survey is not None
     survey.submitted_at = at
     log(session, ADDITIONAL, complaint, actor, at, survey_version=survey.version)
 
 
-async def _check(session: AsyncSession, complaint: Complaint, draft: SurveyDraft) -> None:
+def content_of(draft: SurveyDraft) -> SurveyContent:
+    return SurveyContent(**draft.model_dump(mode="json"))
+
+
+async def check(session: AsyncSession, place: InRegion, draft: SurveyDraft, at: datetime) -> None:
+    """Raises Invalid for what does not fit the form, or the city of a complaint or visit."""
     form = FORMS.get(draft.form_version)
     if form is None:
         raise Invalid("unknown_form_version", (Fault("unknown_form_version", "/form_version"),))
@@ -173,10 +177,14 @@ async def _check(session: AsyncSession, complaint: Complaint, draft: SurveyDraft
         raise Invalid("invalid_answers", tuple(_fault(problem) for problem in found))
     if draft.no_needs and (draft.program_needs or draft.other_needs):
         raise Invalid("needs_contradict", (Fault("needs_contradict", "/no_needs"),))
-    await needs.check(session, complaint, draft.program_needs, "/program_needs/{}")
+    await needs.check(session, place, draft.program_needs, "/program_needs/{}")
+    for n, change in enumerate(draft.registry_changes):
+        pointer = f"/registry_changes/{n}"
+        target = await drafts.target_of(session, change, place.regency_code, pointer)
+        await drafts.check(session, change, target, at, pointer)
 
 
-def _incomplete(content: SurveyContent | None) -> list[Fault]:
+def incomplete(content: SurveyContent | None) -> list[Fault]:
     if content is None:
         return [Fault("survey_empty")]
     faults = [_fault(problem) for problem in FORMS[content.form_version].problems(content.answers)]

@@ -1,0 +1,410 @@
+"""Visits over HTTP: who needs one, sharing them out, and making them."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.actors import Actor, Role
+from app.domain.base import Instant, line, text
+from app.domain.errors import Forbidden
+from app.domain.households import Presence
+from app.domain.principals import Principals
+from app.domain.registry_changes import RegistryChanges
+from app.domain.surveys import Surveys
+from app.domain.unverified import Reason, Unverified, UnverifiedFilter, UnverifiedHousehold
+from app.domain.visits import Visit, VisitFilter, VisitKind, Visits, VisitState
+from app.domain.vocabulary import VisitResult
+from app.routers.complaints.reads import EventRead
+from app.routers.complaints.requests import parse_data
+from app.routers.complaints.routes import history
+from app.routers.deps import (
+    CurrentActor,
+    CurrentKeys,
+    CurrentSettings,
+    CurrentVisit,
+    Cursor,
+    Limit,
+    Now,
+    Retrying,
+    Session,
+    Subject,
+    read_version,
+)
+from app.routers.doors import CREATES, FINDERS, Door
+from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.replies import reply
+from app.routers.resources import Code, Count, Ids, Line, Moment, Someone, Words, items
+from app.routers.resources import text as read_text
+from app.routers.surveys import SurveyFields, survey_fields
+from app.workflow.complaints import surveys as complaint_surveys
+from app.workflow.complaints.commands import Command, NoData
+from app.workflow.complaints.filing import RegionCode
+from app.workflow.complaints.surveys import SurveyDraft
+from app.workflow.visits import opening, surveys, verbs
+from app.workflow.visits.table import MACHINE, VisitAction, VisitCase
+
+router = APIRouter(prefix="/v1", tags=["visits"], route_class=Door)
+UNVERIFIED_READERS = (*opening.OPENERS, Role.PUSKESOS_OFFICER)
+NO_REFERRALS = "needs_make_no_referral"
+AtMost200 = Annotated[int, Field(ge=1, le=200, strict=True)]
+
+
+class UnverifiedRead(BaseModel):
+    """A household that needs a visit, and why; `visit_open` says whether one is under way."""
+
+    household_id: UUID
+    region_code: Code
+    address: Line | None
+    rt: read_text(3) | None  # type: ignore[valid-type]
+    rw: read_text(3) | None  # type: ignore[valid-type]
+    presence: Presence | None
+    verified_at: Moment | None
+    reasons: items(Reason, 4)  # type: ignore[valid-type]
+    visit_open: bool
+
+
+class VisitRead(BaseModel):
+    """A visit, with what the caller may do now."""
+
+    id: UUID
+    version: Count
+    kind: VisitKind
+    state: VisitState
+    complaint_id: UUID | None
+    household_id: UUID | None
+    region_code: Code
+    assignee: Someone | None
+    due_at: Moment
+    overdue: bool
+    attempts: Count
+    last_result: VisitResult | None
+    reason: Line | None
+    created_by: UUID
+    created_at: Moment
+    assigned_at: Moment
+    done_at: Moment | None
+    registry_change_ids: Ids
+    actions: items(VisitAction, 10)  # type: ignore[valid-type]
+
+
+class VisitsMade(BaseModel):
+    """The visits made, and those of the kind that the households had open already."""
+
+    items: items(VisitRead, 200)  # type: ignore[valid-type]
+    existing: items(VisitRead, 200)  # type: ignore[valid-type]
+
+
+class VisitDraft(BaseModel):
+    """Households to visit: those named, or those of a region that need it most."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal[VisitKind.REVERIFICATION, VisitKind.BENEFIT_CHECK, VisitKind.ANSWER]
+    household_ids: Annotated[list[UUID], Field(min_length=1, max_length=200)] | None = None
+    region_code: RegionCode | None = None
+    reason: Reason | None = None
+    limit: AtMost200 = 50
+
+    @model_validator(mode="after")
+    def _named_or_chosen(self) -> "VisitDraft":
+        chosen = self.model_fields_set & {"region_code", "reason", "limit"}
+        if (self.household_ids is None) == (self.region_code is None) or (
+            self.household_ids is not None and chosen - {"region_code"}
+        ):
+            raise ValueError("households_ambiguous")
+        return self
+
+
+class VisitActionRequest(BaseModel):
+    """An action on a visit; see `GET /v1/workflows/visit`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: VisitAction
+    note: text(4000) | None = None  # type: ignore[valid-type]
+    reason: line(200) | None = None  # type: ignore[valid-type]
+    happened_at: Instant | None = None
+    paper: StrictBool = False
+    data: Annotated[dict[str, Any], Field(max_length=20)] | None = None
+
+    def command(self) -> Command:
+        data, faults = parse_data(verbs.DATA.get(self.action, NoData), self.data)
+        return Command(
+            self.action, self.note, self.reason, data, faults, self.happened_at, self.paper
+        )
+
+
+class VisitSurveyRead(SurveyFields):
+    """A survey of a visit. Programme needs are kept; without a complaint no referral comes of
+    them, which `warnings` says."""
+
+    visit_id: UUID
+    warnings: Words
+
+
+async def _find(session: AsyncSession, id: UUID, actor: Actor, at: datetime) -> Visit:
+    return await Visits(session).get(id, actor, at)
+
+
+FINDERS["visit_id"] = _find
+
+
+@router.get("/registry/unverified", response_model=Page[UnverifiedRead])
+async def list_unverified(
+    request: Request,
+    session: Session,
+    actor: CurrentActor,
+    now: Now,
+    keys: CurrentKeys,
+    settings: CurrentSettings,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    region: RegionCode | None = None,
+    reason: Reason | None = None,
+    age_days: Annotated[int | None, Query(ge=1, le=36_500)] = None,
+) -> Response:
+    """Households of the caller's regions that need a visit: never verified, verified too long ago,
+    with a signal of death, move or duplicate, or not found. The longest unseen stand first."""
+    regions = actor.regions(*UNVERIFIED_READERS)
+    if not regions:
+        raise Forbidden("role_not_allowed")
+    cursors = Cursors(keys.data.cursor, request)
+    place = cursors.read(cursor, _moment, UUID)
+    older_than = now - timedelta(days=age_days or settings.verify_after_days)
+    after = (place[0], place[1]) if place else None
+    wanted = UnverifiedFilter(regions, older_than, region, reason, after=after)
+    rows = await Unverified(session).page(wanted, limit + 1)
+    page, more = cut(rows, limit)
+    last = page[-1].household if more else None
+    following = cursors.make(last.verified_at or "", last.id) if last else None
+    body = Page[UnverifiedRead].model_construct(
+        items=[_unverified(one) for one in page], next_cursor=following
+    )
+    return reply(body, headers=next_link(request, following))
+
+
+def _moment(value: str) -> datetime | None:
+    return datetime.fromisoformat(value) if value else None
+
+
+def _unverified(one: UnverifiedHousehold) -> UnverifiedRead:
+    household = one.household
+    names = ("address", "rt", "rw", "presence", "verified_at")
+    return UnverifiedRead(
+        **{name: getattr(household, name) for name in names},
+        household_id=household.id,
+        region_code=household.village_code,
+        reasons=one.reasons,
+        visit_open=one.visit_open,
+    )
+
+
+@router.post(
+    "/visits", status_code=201, response_model=VisitsMade, openapi_extra={CREATES: "visits"}
+)
+async def open_visits(
+    draft: VisitDraft,
+    session: Session,
+    actor: CurrentActor,
+    now: Now,
+    settings: CurrentSettings,
+    retry: Retrying,
+) -> Response:
+    """Share out visits among the facilitators: the nearest first, the least loaded first."""
+    if not actor.regions(*opening.OPENERS):
+        raise Forbidden("role_not_allowed")
+    if known := await retry.known():
+        made = await _named(session, known.ids["visit_ids"])
+        existing = await _named(session, known.ids["existing"])
+        return await _made(session, actor, made, existing, now, replayed=True)
+    batch = opening.Batch(
+        kind=VisitKind(draft.kind),
+        due_at=now + timedelta(days=settings.visit_due_days),
+        household_ids=draft.household_ids or (),
+        region_code=draft.region_code,
+        reason=draft.reason,
+        limit=draft.limit,
+        older_than=now - timedelta(days=settings.verify_after_days),
+    )
+    opened = await opening.open_batch(session, actor, batch, now)
+    retry.remember(201, visit_ids=_names(opened.visits), existing=_names(opened.existing))
+    return await _made(session, actor, opened.visits, opened.existing, now)
+
+
+def _names(visits: Any) -> str:
+    return ",".join(str(one.id) for one in visits)
+
+
+async def _named(session: AsyncSession, names: str) -> list[Visit]:
+    return await Visits(session).by_ids([UUID(name) for name in names.split(",") if name])
+
+
+async def _made(
+    session: AsyncSession,
+    actor: Actor,
+    made: Any,
+    existing: Any,
+    at: datetime,
+    replayed: bool = False,
+) -> Response:
+    body = VisitsMade(
+        items=await _read(session, actor, made, at),
+        existing=await _read(session, actor, existing, at),
+    )
+    return reply(body, 201, replayed=replayed)
+
+
+@router.get("/visits", response_model=Page[VisitRead])
+async def list_visits(
+    request: Request,
+    session: Session,
+    actor: CurrentActor,
+    now: Now,
+    keys: CurrentKeys,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    state: VisitState | None = None,
+    kind: VisitKind | None = None,
+    assignee_id: UUID | None = None,
+    region: RegionCode | None = None,
+    household_id: UUID | None = None,
+    overdue: bool | None = None,
+) -> Response:
+    """Visits in the caller's sight, newest first."""
+    wanted = VisitFilter(state, kind, assignee_id, region, household_id, overdue)
+    cursors = Cursors(keys.data.cursor, request)
+    place = cursors.read(cursor, UUID)
+    rows = await Visits(session).page(actor, wanted, place[0] if place else None, limit + 1, now)
+    page, more = cut(rows, limit)
+    following = cursors.make(page[-1].id) if more else None
+    body = Page[VisitRead].model_construct(
+        items=await _read(session, actor, list(page), now), next_cursor=following
+    )
+    return reply(body, headers=next_link(request, following))
+
+
+@router.get("/visits/{visit_id}", response_model=VisitRead)
+async def get_visit(
+    visit_id: UUID, subject: Subject, session: Session, actor: CurrentActor, now: Now
+) -> Response:
+    """One visit, with what the caller may do now."""
+    return await _answer(session, actor, subject, now)
+
+
+@router.post("/visits/{visit_id}/actions", response_model=VisitRead)
+async def act_on_visit(
+    visit_id: UUID,
+    body: VisitActionRequest,
+    visit: CurrentVisit,
+    subject: Subject,
+    session: Session,
+    actor: CurrentActor,
+    now: Now,
+    retry: Retrying,
+) -> Response:
+    """Take one action. `submit_survey` takes the survey's ETag in If-Match, the others the
+    visit's."""
+    command = body.command()
+    MACHINE.check_role(VisitCase(subject), command.action, actor)
+    if await retry.known():
+        await session.refresh(subject)
+        return await _answer(session, actor, subject, now, replayed=True)
+    version = read_version(visit, required=actor.is_person)
+    acted = await verbs.act(session, actor, subject.id, command, now, version)
+    retry.remember(200, visit_id=acted.id)
+    return await _answer(session, actor, acted, now)
+
+
+@router.get("/visits/{visit_id}/events", response_model=Page[EventRead])
+async def list_visit_events(
+    visit_id: UUID,
+    request: Request,
+    subject: Subject,
+    session: Session,
+    keys: CurrentKeys,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """The history of a visit, oldest first."""
+    return await history(request, session, keys.data.cursor, subject.id, limit, cursor)
+
+
+@router.get("/visits/{visit_id}/survey", response_model=VisitSurveyRead)
+async def get_visit_survey(
+    visit_id: UUID, subject: Subject, session: Session, actor: CurrentActor
+) -> Response:
+    """The survey of a visit, with an ETag of its own; `"0"` before the first save."""
+    return await _survey(session, actor, subject)
+
+
+@router.put("/visits/{visit_id}/survey", response_model=VisitSurveyRead)
+async def save_visit_survey(
+    visit_id: UUID,
+    draft: SurveyDraft,
+    visit: CurrentVisit,
+    subject: Subject,
+    session: Session,
+    actor: CurrentActor,
+    now: Now,
+    retry: Retrying,
+) -> Response:
+    """Save the draft over the version in If-Match (the survey's). It need not be complete.
+
+    Programme needs are kept, but no referral comes of them: that takes a complaint.
+    """
+    complaint_surveys.check_writer(actor, subject)
+    if await retry.known():
+        return await _survey(session, actor, subject, replayed=True)
+    version = read_version(visit)
+    assert version is not None
+    locked = await Visits(session).lock(subject.id)
+    survey = await surveys.save(session, actor, locked, draft, version, now)
+    retry.remember(200, survey_id=survey.id)
+    await session.flush()
+    return await _survey(session, actor, locked)
+
+
+async def _survey(
+    session: AsyncSession, actor: Actor, visit: Visit, replayed: bool = False
+) -> Response:
+    survey = await Surveys(session).of_visit(visit.id)
+    fields = survey_fields(session, survey, surveys.may_write(actor, visit))
+    body = VisitSurveyRead.model_construct(
+        **fields, visit_id=visit.id, warnings=[NO_REFERRALS] if fields["program_needs"] else []
+    )
+    return reply(body, version=fields["version"], replayed=replayed)
+
+
+async def _answer(
+    session: AsyncSession, actor: Actor, visit: Visit, at: datetime, replayed: bool = False
+) -> Response:
+    body = (await _read(session, actor, [visit], at))[0]
+    return reply(body, version=visit.version, replayed=replayed)
+
+
+async def _read(
+    session: AsyncSession, actor: Actor, visits: list[Visit], at: datetime
+) -> list[VisitRead]:
+    await session.flush()
+    names = await Principals(session).names({one.assignee_id for one in visits})
+    changes = await RegistryChanges(session).ids_of_visits([one.id for one in visits])
+    return [
+        VisitRead(
+            **{
+                name: getattr(one, name)
+                for name in VisitRead.model_fields.keys() & Visit.model_fields.keys()
+            },
+            region_code=one.village_code,
+            assignee=Someone(id=one.assignee_id, name=names.get(one.assignee_id))
+            if one.assignee_id
+            else None,
+            overdue=one.state is VisitState.OPEN and one.due_at <= at,
+            registry_change_ids=changes[one.id],
+            actions=MACHINE.actions(VisitCase(one), actor),
+        )
+        for one in visits
+    ]

@@ -1,0 +1,1 @@
+"""Home visits of their own: shared out, made, and reminded of."""

@@ -1,0 +1,43 @@
+"""Visits that are late: the facilitator is reminded, a day later the supervisor is told."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.actors import SYSTEM, Role
+from app.domain.notifications import Notifications, Step, SubjectKind
+from app.domain.visits import Visit
+from app.workflow.complaints.case import staff_of
+from app.workflow.history import log
+from app.workflow.visits.table import ESCALATED, REMINDED
+
+TOLD_AFTER = timedelta(days=1)
+
+
+async def take_step(session: AsyncSession, visit: Visit, at: datetime) -> None:
+    """The next step of a locked visit that is due, taken once for each date it was due on."""
+    level = visit.steps_taken
+    step = Step.LEVEL_1 if level else Step.REMINDER
+    people = [visit.assignee_id] if visit.assignee_id else []
+    if level:
+        staff = await staff_of(session, visit.regency_code)
+        # A level without people is told to the next who can act, rather than to nobody.
+        above = staff.holding(visit.village_code, Role.SUPERVISOR) or staff.holding(
+            visit.village_code, Role.MANAGER
+        )
+        people = [one.id for one in above]
+    stage = f"due {visit.due_at.isoformat()}"
+    due_at = visit.next_step_at or at
+    if await Notifications(session).record(visit, stage, step, at, due_at, len(people)):
+        Notifications(session).tell(people, SubjectKind.VISIT, visit, step, at)
+        kind = ESCALATED if level else REMINDED
+        log(session, kind, visit, SYSTEM, at, level=level, told=len(people))
+    visit.steps_taken = level + 1
+    visit.next_step_at = None if level else visit.due_at + TOLD_AFTER
+
+
+def put_off(visit: Visit, due_at: datetime) -> None:
+    """A visit is due no earlier than this; if that is later than before, its steps begin anew."""
+    if due_at > visit.due_at:
+        visit.due_at = visit.next_step_at = due_at
+        visit.steps_taken = 0
