@@ -29,6 +29,7 @@ from app.routers import (
     reference,
     referrals,
     registry,
+    registry_changes,
     surveys,
     sweeps,
     visits,
@@ -156,7 +157,7 @@ def create_app(
 
     doors = [
         auth.router, auth.me_router, complaints.router, surveys.router, referrals.router,
-        registry.router, inbox.router, notifications.router, catalogue.router, accounts.router,
+        registry.router, registry_changes.router, inbox.router, notifications.router, catalogue.router, accounts.router,
         sweeps.router,
         visits.router,
     ]  # fmt: skip
