@@ -157,9 +157,8 @@ def create_app(
 
     doors = [
         auth.router, auth.me_router, complaints.router, surveys.router, referrals.router,
-        registry.router, registry_changes.router, inbox.router, notifications.router, catalogue.router, accounts.router,
-        sweeps.router,
-        visits.router,
+        registry.router, registry_changes.router, inbox.router, notifications.router,
+        catalogue.router, accounts.router, sweeps.router, visits.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

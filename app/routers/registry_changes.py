@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import Actor
+from app.domain.actors import SECRETARIAT, Actor, Role
 from app.domain.base import Instant, line, text
 from app.domain.complaints import Complaint, Complaints
 from app.domain.errors import Fault, Forbidden, Invalid, NotFound
@@ -172,7 +172,7 @@ async def _complaint(session: AsyncSession, id: UUID, actor: Actor, at: datetime
         complaint = await Complaints(session).get(id, actor, at)
     except NotFound:
         raise Invalid("unknown_complaint", (Fault("unknown_complaint", "/complaint_id"),)) from None
-    desk = actor.holds(complaint.village_code, *(r for r in verbs.WRITERS if r != "facilitator"))
+    desk = actor.holds(complaint.village_code, Role.PUSKESOS_OFFICER, *SECRETARIAT)
     if not desk and complaint.assigned_to != actor.id:
         raise Forbidden("role_not_allowed")
     return complaint
@@ -199,9 +199,7 @@ async def list_changes(
 
     `kind=report_death&unconfirmed=true` are the dead that the centre does not know of yet.
     """
-    wanted = ChangeFilter(
-        kind, state, region, complaint_id, household_id, member_id, unconfirmed
-    )
+    wanted = ChangeFilter(kind, state, region, complaint_id, household_id, member_id, unconfirmed)
     cursors = Cursors(keys.data.cursor, request)
     place = cursors.read(cursor, UUID)
     rows = await RegistryChanges(session).page(
@@ -298,9 +296,7 @@ async def _read(session: AsyncSession, actor: Actor, change: RegistryChange) -> 
     )
 
 
-def _fields(
-    change: RegistryChange, content: ChangeContent, now: dict[str, Any]
-) -> list[FieldRead]:
+def _fields(change: RegistryChange, content: ChangeContent, now: dict[str, Any]) -> list[FieldRead]:
     refused = {one["field"]: one["reason"] for one in change.refused_fields}
     return [
         FieldRead(
