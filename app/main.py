@@ -24,6 +24,7 @@ from app.routers import (
     catalogue,
     complaints,
     health,
+    households,
     inbox,
     notifications,
     reference,
@@ -160,6 +161,7 @@ def create_app(
         registry.router, registry_changes.router, inbox.router, notifications.router, catalogue.router, accounts.router,
         sweeps.router,
         visits.router,
+        households.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

@@ -281,6 +281,7 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_registry_ids_household_id"), "registry_ids", ["household_id"], unique=False
     )
+    op.create_index("ix_registry_ids_value", "registry_ids", ["value"], unique=False)
     op.create_table(
         "welfare_ranks",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -821,6 +822,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("presence = 'not_found'"),
     )
+    op.create_index("ix_households_registry_id", "households", ["registry_id"], unique=False)
     op.create_index(
         "ix_households_verified_at",
         "households",
@@ -854,8 +856,8 @@ def upgrade() -> None:
         " regency_code, district_code, village_code from households"
         " where family_card_number is not null"
     )
-    op.drop_column("households", "family_card_number_index")
     op.drop_column("households", "family_card_number")
+    op.drop_column("households", "family_card_number_index")
     op.add_column(
         "members", sa.Column("version", sa.Integer(), nullable=False, server_default=sa.text("1"))
     )
@@ -926,6 +928,8 @@ def upgrade() -> None:
         "members",
         ["regency_code", "birth_year", "village_code"],
         unique=False,
+        postgresql_include=["id", "name"],
+        postgresql_where=sa.text("ended_at is null"),
     )
     op.create_index(
         "ix_members_held",
@@ -949,19 +953,19 @@ def upgrade() -> None:
         postgresql_where=sa.text("registry_id is not null and ended_at is null"),
     )
     op.create_foreign_key(
-        op.f("fk_members_merged_into"),
+        op.f("fk_members_family_id"),
         "members",
-        "members",
-        ["merged_into"],
+        "families",
+        ["family_id"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
     )
     op.create_foreign_key(
-        op.f("fk_members_family_id"),
+        op.f("fk_members_merged_into"),
         "members",
-        "families",
-        ["family_id"],
+        "members",
+        ["merged_into"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
@@ -1015,8 +1019,8 @@ def downgrade() -> None:
     op.alter_column("surveys", "complaint_id", existing_type=sa.UUID(), nullable=False)
     op.drop_column("surveys", "visit_id")
     op.drop_index(op.f("ix_referrals_member_id"), table_name="referrals")
-    op.drop_constraint(op.f("fk_members_family_id"), "members", type_="foreignkey")
     op.drop_constraint(op.f("fk_members_merged_into"), "members", type_="foreignkey")
+    op.drop_constraint(op.f("fk_members_family_id"), "members", type_="foreignkey")
     op.drop_index(
         "uq_members_registry_id",
         table_name="members",
@@ -1032,7 +1036,12 @@ def downgrade() -> None:
         table_name="members",
         postgresql_where=sa.text("hold_change_id is not null"),
     )
-    op.drop_index("ix_members_birth_year", table_name="members")
+    op.drop_index(
+        "ix_members_birth_year",
+        table_name="members",
+        postgresql_include=["id", "name"],
+        postgresql_where=sa.text("ended_at is null"),
+    )
     op.drop_column("members", "ended_at")
     op.drop_column("members", "merged_into")
     op.drop_column("members", "warnings")
@@ -1051,13 +1060,13 @@ def downgrade() -> None:
     op.drop_column("members", "version")
     op.add_column(
         "households",
-        sa.Column("family_card_number", postgresql.BYTEA(), autoincrement=False, nullable=True),
-    )
-    op.add_column(
-        "households",
         sa.Column(
             "family_card_number_index", postgresql.BYTEA(), autoincrement=False, nullable=True
         ),
+    )
+    op.add_column(
+        "households",
+        sa.Column("family_card_number", postgresql.BYTEA(), autoincrement=False, nullable=True),
     )
     op.drop_constraint(op.f("fk_households_registry_version_id"), "households", type_="foreignkey")
     op.drop_constraint(op.f("fk_households_merged_into"), "households", type_="foreignkey")
@@ -1066,6 +1075,7 @@ def downgrade() -> None:
         table_name="households",
         postgresql_where=sa.text("ended_at is null"),
     )
+    op.drop_index("ix_households_registry_id", table_name="households")
     op.drop_index(
         "ix_households_not_found",
         table_name="households",
@@ -1135,6 +1145,7 @@ def downgrade() -> None:
     op.drop_index("ix_visits_assignee_id", table_name="visits")
     op.drop_table("visits")
     op.drop_table("welfare_ranks")
+    op.drop_index("ix_registry_ids_value", table_name="registry_ids")
     op.drop_index(op.f("ix_registry_ids_household_id"), table_name="registry_ids")
     op.drop_table("registry_ids")
     op.drop_index(op.f("ix_families_household_id"), table_name="families")
