@@ -100,7 +100,7 @@ class MemberPage(MemberRead):
 class FamilyRead(BaseModel):
     id: UUID
     number: Count
-    family_card_number: Number
+    family_card_number: Number | None
 
 
 class RegistryIdRead(BaseModel):
