@@ -64,7 +64,8 @@ class SealedValues:
         length = sa.func.get_byte(column, 0)
         key_id = sa.func.convert_from(sa.func.substr(column, 2, length), "UTF8")
         statement = sa.select(key_id, sa.func.count()).where(column.is_not(None)).group_by(key_id)
-        return dict(sorted((await self.session.execute(statement)).tuples().all()))
+        rows = (await self.session.execute(statement.order_by(key_id))).all()
+        return {str(id): int(count) for id, count in rows}
 
     async def reseal(self, sealed: Sealed, after: Place | None, limit: int) -> list[Place]:
         """Seal the next values of a column under the current key; the primary keys of their rows.
