@@ -15,8 +15,10 @@ import typer
 from alembic.util import CommandError
 from pydantic import ValidationError
 from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
 
-from app import deployment, documents, keys, logs, migrations, running, schedule
+from app import deployment, documents, keys, logs, migrations, rotation, running, schedule
 from app.auth import hash_secret
 from app.demo import story
 from app.deployment import Database, engine_of, open_database
@@ -154,6 +156,74 @@ def keys_create() -> None:
         return
     keys.create(path)
     out.print(f"made {path}; keep a copy in a safe place")
+
+
+@keys_app.command("add")
+def keys_add() -> None:
+    """Add a sealing key. Restart all processes with the file before `slrt keys rotate`."""
+    id = keys.add(deployment.keys_file(_settings()))
+    out.print(f"added {id}; restart every process with this file, then `slrt keys rotate`")
+
+
+@keys_app.command("status")
+def keys_status() -> None:
+    """Say how many values are sealed under each key."""
+
+    async def go(database: Database) -> int:
+        async with engine_of(database, "slrt-keys") as (_, sessions):
+            places = await rotation.status(sessions)
+        table = Table("place", *database.keys.data.sealing)
+        for place, counts in places.items():
+            table.add_row(place, *(str(counts.get(id, 0)) for id in database.keys.data.sealing))
+        out.print(table)
+        out.print(f"new values are sealed under {database.keys.data.current}")
+        return 0
+
+    raise typer.Exit(_with_database(_settings(), go))
+
+
+@keys_app.command("rotate")
+def keys_rotate() -> None:
+    """Make the newest sealing key the current one, and seal everything anew under it."""
+    settings = _settings()
+    current = keys.use_newest(deployment.keys_file(settings))
+
+    async def go(database: Database) -> int:
+        async with engine_of(database, "slrt-keys") as (_, sessions):
+            with Progress(console=err) as bar:
+                task = bar.add_task(f"sealing under {current}")
+
+                def told(done: int, total: int) -> None:
+                    bar.update(task, completed=done, total=max(total, 1))
+
+                left = await rotation.reseal(sessions, current, told)
+        if left:
+            out.print(
+                f"{left} values are not under {current} yet: rows in use, or processes that have"
+                " not been restarted. Restart them, and run this again."
+            )
+            return 1
+        out.print(f"everything is sealed under {current}; restart every process with this file")
+        return 0
+
+    raise typer.Exit(_with_database(settings, go))
+
+
+@keys_app.command("retire")
+def keys_retire(key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Take a sealing key that nothing is sealed under out of the file, for good."""
+    settings = _settings()
+
+    async def go(database: Database) -> int:
+        async with engine_of(database, "slrt-keys") as (_, sessions):
+            used = (await rotation.under(sessions))[key_id]
+        if used:
+            raise KeysError(f"{used} values are sealed under {key_id}. Rotate first.")
+        keys.retire(deployment.keys_file(settings), key_id)
+        out.print(f"retired {key_id}")
+        return 0
+
+    raise typer.Exit(_with_database(settings, go))
 
 
 @users_app.command("add")

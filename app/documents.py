@@ -7,7 +7,7 @@ from typing import Any
 from app.domain.notifications import Step
 from app.problems.catalogue import CATALOGUE
 from app.settings import Settings
-from app.workflow import accounts, ladder, registry
+from app.workflow import accounts, households, ladder, registry
 from app.workflow.complaints import surveys, verbs
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
 from app.workflow.complaints.table import MACHINE as COMPLAINT
@@ -30,6 +30,8 @@ MADE = "<!-- Made by `make contract` from the code; a test holds both equal. -->
 OTHER_EVENTS = {
     verbs.CHANGED: "What was filed was corrected; `fields` names what.",
     registry.CHECKED: "The registry was asked; `outcome` says what it knew.",
+    households.FOUND: "A search showed the household; `by` says what was asked by.",
+    households.REVEALED: "A person's numbers were shown in full; the reason stands beside.",
     verbs.OUTCOME_CHANGED: "A later answer changed the outcome before it was told; `outcome`.",
     verbs.FOUND: "A desk found the complaint by a search.",
     surveys.SAVED: "A survey draft was saved; `survey_version` is its new version.",

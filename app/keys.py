@@ -1,13 +1,16 @@
 """The server's secrets on disk: one file, made once, readable by its owner alone."""
 
 import base64
+import fcntl
 import json
 import os
 import secrets
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -50,16 +53,77 @@ def create(path: Path) -> None:
         "signing": {"kid": secrets.token_hex(4), "pem": _new_pem()},
     }
     # Linked into place whole: a second process starting at once finds all of it or nothing.
-    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    draft = _draft(path, content)
     try:
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(content, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
         os.link(draft, path)
     finally:
         draft.unlink()
+
+
+def add(path: Path) -> str:
+    """Add a sealing key that nothing is sealed under yet; its id, which is never given again."""
+    with _changing(path) as content:
+        sealing = content["sealing"]
+        number = max(int(sealing.get("last", 1)), *(int(id[1:]) for id in sealing["keys"])) + 1
+        sealing["keys"][f"k{number}"], sealing["last"] = _new(), number
+    return f"k{number}"
+
+
+def use_newest(path: Path) -> str:
+    """Seal under the newest key from now on; its id."""
+    with _changing(path) as content:
+        sealing = content["sealing"]
+        if len(sealing["keys"]) == 1:
+            raise KeysError("There is one sealing key alone. Add another with `slrt keys add`.")
+        sealing["current"] = max(sealing["keys"], key=lambda id: int(id[1:]))
+    return str(sealing["current"])
+
+
+def retire(path: Path, id: str) -> None:
+    """Take a sealing key out of the file. The caller knows that nothing is sealed under it."""
+    with _changing(path) as content:
+        sealing = content["sealing"]
+        if id not in sealing["keys"]:
+            raise KeysError(f"There is no sealing key {id}.")
+        if id == sealing["current"]:
+            raise KeysError(f"New values are sealed under {id}: it cannot be retired.")
+        del sealing["keys"][id]
+
+
+@contextmanager
+def _changing(path: Path) -> Iterator[dict[str, Any]]:
+    """The content of the key file, written back whole once the block is through.
+
+    Two at once wait for each other. A reader finds the file as it was or as it is.
+    """
+    load(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        content = json.loads(path.read_text())
+        yield content
+        draft, was = _draft(path, content), path.stat()
+        try:
+            # Whoever owns the file still reads it when somebody else rotates, such as root.
+            os.chown(draft, was.st_uid, was.st_gid)
+            draft.chmod(was.st_mode & 0o777)
+            draft.replace(path)
+            os.fsync(folder)
+        finally:
+            draft.unlink(missing_ok=True)
+    finally:
+        os.close(folder)
+
+
+def _draft(path: Path, content: dict[str, Any]) -> Path:
+    """A file beside the key file, on the disk whole and readable by its owner alone."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(content, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    return draft
 
 
 def throwaway() -> KeyRing:

@@ -24,6 +24,7 @@ from app.routers import (
     catalogue,
     complaints,
     health,
+    households,
     inbox,
     notifications,
     reference,
@@ -158,7 +159,7 @@ def create_app(
     doors = [
         auth.router, auth.me_router, complaints.router, surveys.router, referrals.router,
         registry.router, registry_changes.router, inbox.router, notifications.router,
-        catalogue.router, accounts.router, sweeps.router, visits.router,
+        catalogue.router, accounts.router, sweeps.router, visits.router, households.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

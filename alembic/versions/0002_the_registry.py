@@ -281,6 +281,7 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_registry_ids_household_id"), "registry_ids", ["household_id"], unique=False
     )
+    op.create_index("ix_registry_ids_value", "registry_ids", ["value"], unique=False)
     op.create_table(
         "welfare_ranks",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -821,6 +822,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("presence = 'not_found'"),
     )
+    op.create_index("ix_households_registry_id", "households", ["registry_id"], unique=False)
     op.create_index(
         "ix_households_verified_at",
         "households",
@@ -926,6 +928,8 @@ def upgrade() -> None:
         "members",
         ["regency_code", "birth_year", "village_code"],
         unique=False,
+        postgresql_include=["id", "name"],
+        postgresql_where=sa.text("ended_at is null"),
     )
     op.create_index(
         "ix_members_held",
@@ -1032,7 +1036,12 @@ def downgrade() -> None:
         table_name="members",
         postgresql_where=sa.text("hold_change_id is not null"),
     )
-    op.drop_index("ix_members_birth_year", table_name="members")
+    op.drop_index(
+        "ix_members_birth_year",
+        table_name="members",
+        postgresql_include=["id", "name"],
+        postgresql_where=sa.text("ended_at is null"),
+    )
     op.drop_column("members", "ended_at")
     op.drop_column("members", "merged_into")
     op.drop_column("members", "warnings")
@@ -1066,6 +1075,7 @@ def downgrade() -> None:
         table_name="households",
         postgresql_where=sa.text("ended_at is null"),
     )
+    op.drop_index("ix_households_registry_id", table_name="households")
     op.drop_index(
         "ix_households_not_found",
         table_name="households",
@@ -1135,6 +1145,7 @@ def downgrade() -> None:
     op.drop_index("ix_visits_assignee_id", table_name="visits")
     op.drop_table("visits")
     op.drop_table("welfare_ranks")
+    op.drop_index("ix_registry_ids_value", table_name="registry_ids")
     op.drop_index(op.f("ix_registry_ids_household_id"), table_name="registry_ids")
     op.drop_table("registry_ids")
     op.drop_index(op.f("ix_families_household_id"), table_name="families")

@@ -417,6 +417,13 @@ class Complaints:
         statement = sa.select(C.id).where(C.household_id == household_id, visible_to(actor, at))
         return bool(await self.session.scalar(sa.select(statement.exists())))
 
+    async def assigned_at(self, household_id: UUID, facilitator_id: UUID) -> bool:
+        """Whether an open complaint about a household is assigned to somebody."""
+        statement = sa.select(C.id).where(
+            C.household_id == household_id, C.assigned_to == facilitator_id, C.state != S.CLOSED
+        )
+        return bool(await self.session.scalar(sa.select(statement.exists())))
+
     async def last_activity(self, actors: Sequence[UUID]) -> dict[UUID, datetime]:
         """When each of them last left an event."""
         statement = (

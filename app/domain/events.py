@@ -76,6 +76,20 @@ class Events:
         )
         return (await self.session.execute(statement)).all()
 
+    async def newest(
+        self, subject_id: UUID, type: str, before: int | None, limit: int
+    ) -> list[Event]:
+        """A subject's events of one type, newest first."""
+        statement = (
+            sa.select(Event)
+            .where(col(Event.subject_id) == subject_id, col(Event.type) == type)
+            .order_by(col(Event.seq).desc())
+            .limit(limit)
+        )
+        if before is not None:
+            statement = statement.where(col(Event.seq) < before)
+        return list(await self.session.scalars(statement))
+
     async def last_step_at(self, subject_id: UUID) -> datetime:
         """When the last step of a subject happened: as it was claimed, but never ahead."""
         claimed = sa.func.coalesce(col(Event.happened_at), col(Event.at))

@@ -66,6 +66,7 @@ class Household(InRegion, Record, table=True):
             "ix_households_not_found", "regency_code", "id",
             postgresql_where=sa.text("presence = 'not_found'"),
         ),
+        sa.Index("ix_households_registry_id", "registry_id"),
     )  # fmt: skip
 
     version: int = 1
@@ -110,7 +111,11 @@ class Member(InRegion, Record, table=True):
 
     __tablename__ = "members"
     __table_args__ = (
-        sa.Index("ix_members_birth_year", "regency_code", "birth_year", "village_code"),
+        # Similar names are looked for in it alone, near a birth year; see `Registry.similar`.
+        sa.Index(
+            "ix_members_birth_year", "regency_code", "birth_year", "village_code",
+            postgresql_include=["id", "name"], postgresql_where=sa.text("ended_at is null"),
+        ),
         sa.Index(
             "uq_members_registry_id", "household_id", "registry_id", unique=True,
             postgresql_where=sa.text("registry_id is not null and ended_at is null"),
@@ -161,7 +166,10 @@ class RegistryId(InRegion, Record, table=True):
     """An id that a source gives a household, as text; a household may have several."""
 
     __tablename__ = "registry_ids"
-    __table_args__ = (sa.UniqueConstraint("source", "kind", "value"),)
+    __table_args__ = (
+        sa.UniqueConstraint("source", "kind", "value"),
+        sa.Index("ix_registry_ids_value", "value"),
+    )
 
     household_id: UUID = Field(foreign_key="households.id", index=True)
     source: str = Field(max_length=40, sa_type=CODE)
@@ -335,22 +343,6 @@ class Households:
             raise NotFound
         return member
 
-    async def page(
-        self, regions: tuple[str, ...], within_region: str | None, after: UUID | None, limit: int
-    ) -> list[Household]:
-        """Households that the registry has now, by id."""
-        statement = (
-            sa.select(Household)
-            .where(within(Household, regions), col(Household.ended_at).is_(None))
-            .order_by(col(Household.id))
-            .limit(limit)
-        )
-        if within_region is not None:
-            statement = statement.where(within(Household, (within_region,)))
-        if after is not None:
-            statement = statement.where(col(Household.id) > after)
-        return list(await self.session.scalars(statement))
-
     async def members_of(self, ids: Sequence[UUID]) -> dict[UUID, list[Member]]:
         """The present members of some households, the dead among them."""
         statement = (
@@ -382,36 +374,6 @@ class Households:
             .limit(1)
         )
         return (await self.session.scalars(statement)).one_or_none()
-
-    async def any_in(self, regions: tuple[str, ...]) -> bool:
-        """Whether a registry is loaded for the regions at all."""
-        found = sa.select(col(Household.id)).where(within(Household, regions))
-        return bool(await self.session.scalar(sa.select(found.exists())))
-
-    async def matching(
-        self, regions: tuple[str, ...], national_id: str | None, family_card_number: str | None
-    ) -> list[Household]:
-        """Households of the regions that a number belongs to, exactly; a national id goes first."""
-        for kind, column, number in (
-            (Member, col(Member.national_id_index), national_id),
-            (Family, col(Family.family_card_number_index), family_card_number),
-        ):
-            if number is None:
-                continue
-            whose: Any = kind
-            holding = sa.select(whose.household_id).where(
-                column == self.keys.blind(number), whose.ended_at.is_(None)
-            )
-            statement = (
-                sa.select(Household)
-                .where(col(Household.id).in_(holding), within(Household, regions))
-                .where(col(Household.ended_at).is_(None))
-                .order_by(col(Household.id))
-                .limit(10)
-            )
-            if found := list(await self.session.scalars(statement)):
-                return found
-        return []
 
     async def move_participations(self, household_id: UUID, member_id: UUID, into: Member) -> None:
         """What a person takes part in goes to the one they were merged into, if new there."""

@@ -142,6 +142,7 @@ invalid_datetime|Bukan waktu yang sah; gunakan RFC 3339 dengan offset.|Is not a 
 offset_required|Waktu harus menyebut offset, misalnya +07:00.|The time needs an offset, such as +07:00.
 instant_out_of_range|Tahun harus antara 1900 dan 2200.|The year must lie between 1900 and 2200.
 line_break|Hanya satu baris.|Must be one line.
+number_in_text|Jangan tulis NIK atau No KK di sini.|Write no national id or family card number here.
 nothing_visible|Tidak ada yang terbaca.|Holds nothing to read.
 character_not_allowed|Ada karakter yang tidak boleh.|Holds a character that is not allowed.
 item_ambiguous|Sebut satu saja: referral_id atau registry_change_id.|Name one: referral_id or registry_change_id.

@@ -45,8 +45,15 @@ class Someone(BaseModel):
     name: Name | None
 
 
+Score = Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": 1})]
+Year = Annotated[int, Field(json_schema_extra={"minimum": 1800, "maximum": 2200})]
+
+
 class Masked(BaseModel):
-    """A household as the registry check shows it: enough to recognise, not to copy."""
+    """A household as the registry check shows it: enough to recognise, not to copy.
+
+    Where a name was compared: how like it is (`score`), whose it is, and when they were born.
+    """
 
     household_id: UUID
     head_name: Name | None
@@ -55,3 +62,6 @@ class Masked(BaseModel):
     village_code: Code
     rt: text(3) | None  # type: ignore[valid-type]
     rw: text(3) | None  # type: ignore[valid-type]
+    score: Score | None = None
+    member_name: Name | None = None
+    birth_year: Year | None = None

@@ -1,8 +1,8 @@
 """The registry check: is this person, or this family, in the registry?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import SECRETARIAT, Actor, Role, Scope
 from app.domain.complaints import BEFORE_FORWARDED, Complaint, cities
 from app.domain.errors import Conflict, Forbidden
-from app.domain.households import Household, Households
+from app.domain.households import Household, Member
+from app.domain.registry import Described, Likeness, Registry
 from app.domain.vocabulary import CheckOutcome, Relation
 from app.workflow.complaints.filing import opened
 from app.workflow.history import log
@@ -22,22 +23,36 @@ CHECKERS = (Role.PUSKESOS_OFFICER, *SECRETARIAT, Role.FACILITATOR, Role.SUPERVIS
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What is known of whom to look for; numbers are compared exactly."""
+    """What is known of whom to look for: numbers are compared exactly, names by likeness.
+
+    A name says too little alone: it is compared where birth date and region are known too.
+    """
 
     national_id: str | None = None
     family_card_number: str | None = None
     household_id: UUID | None = None
+    name: str | None = None
+    birth_date: date | None = None
+    region_code: str | None = None
 
     @property
     def named(self) -> bool:
         known = (self.national_id, self.family_card_number, self.household_id)
         return any(value is not None for value in known)
 
+    @property
+    def described(self) -> Described | None:
+        if self.name is None or self.birth_date is None or self.region_code is None:
+            return None
+        return Described(self.name, self.birth_date, self.region_code)
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
     outcome: CheckOutcome
-    households: Sequence[Household]
+    households: Sequence[Household] = ()
+    alike: Sequence[Likeness] = ()
+    warnings: Sequence[str] = field(default=())
 
     @property
     def household_id(self) -> UUID | None:
@@ -55,30 +70,47 @@ def check_checker(actor: Actor) -> tuple[str, ...]:
     return cities(regions)
 
 
-def person_of(session: AsyncSession, complaint: Complaint) -> Person:
+def person_of(
+    session: AsyncSession, complaint: Complaint, birth_date: date | None = None
+) -> Person:
     """Whom a complaint is about: its subject, or the reporter who speaks for themself."""
+    name, place = complaint.subject_name, complaint.regency_code
     person = Person(
         opened(session, complaint, "subject_national_id"),
         opened(session, complaint, "subject_family_card_number"),
         complaint.household_id,
+        name,
+        birth_date,
+        place,
     )
     if not person.named and complaint.reporter_relation is Relation.SELF:
-        return Person(opened(session, complaint, "reporter_national_id"))
+        number = opened(session, complaint, "reporter_national_id")
+        return Person(number, None, None, name or complaint.reporter_name, birth_date, place)
     return person
 
 
 async def check(session: AsyncSession, cities: tuple[str, ...], person: Person) -> Checked:
     """Look a person up in the cities' registry. Several families with one number are `similar`."""
-    households = Households(session)
-    if not await households.any_in(cities):
-        return Checked(CheckOutcome.NO_REGISTRY, [])
-    found = await households.matching(cities, person.national_id, person.family_card_number)
+    registry = Registry(session)
+    if not await registry.any_in(cities):
+        return Checked(CheckOutcome.NO_REGISTRY)
+    found = await registry.matching(cities, person.national_id, person.family_card_number)
     if not found and person.household_id is not None:
-        named = await households.find(person.household_id)
-        found = [named] if named else []
-    if not found:
-        return Checked(CheckOutcome.UNREGISTERED, [])
-    return Checked(CheckOutcome.REGISTERED if len(found) == 1 else CheckOutcome.SIMILAR, found)
+        found = await registry.standing(cities, [person.household_id])
+    if found:
+        outcome = CheckOutcome.REGISTERED if len(found) == 1 else CheckOutcome.SIMILAR
+        number = person.national_id
+        people = await registry.people(found, number) if number else []
+        return Checked(outcome, found, warnings=_warnings(people))
+    alike = await registry.similar(cities, person.described) if person.described else []
+    return Checked(CheckOutcome.SIMILAR if alike else CheckOutcome.UNREGISTERED, alike=alike)
+
+
+def _warnings(people: Sequence[Member]) -> list[str]:
+    """What whoever asks must know of the people found. Nobody is refused for it."""
+    dead = ["dead" for one in people if not one.alive]
+    reported = ["reported_dead" for one in people if one.alive and one.hold_change_id]
+    return list(dict.fromkeys(dead + reported))
 
 
 def keep(
@@ -100,6 +132,7 @@ def keep(
         "outcome": checked.outcome,
         "household_id": str(household_id) if household_id else None,
         "candidates": candidates,
+        "warnings": list(checked.warnings),
         "checked_at": at.isoformat(),
         "checked_by": str(actor.id),
     }

@@ -74,6 +74,7 @@ class RegistryCheckRead(BaseModel):
     outcome: Word
     household_id: UUID | None
     candidates: items(Masked, 20)  # type: ignore[valid-type]
+    warnings: Words = []
     checked_at: Moment
     checked_by: UUID
 

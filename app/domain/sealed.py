@@ -1,0 +1,109 @@
+"""Every place where something is sealed, so that it can be counted and sealed anew."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.complaints import Complaint
+from app.domain.dispatches import DispatchRow
+from app.domain.households import CARD_PLACE, Family, Member
+from app.domain.identifiers import Keys
+from app.domain.referrals import Referral
+from app.domain.registry_changes import RegistryChange
+from app.domain.registry_rows import RegistryRow
+from app.domain.surveys import Survey
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A sealed column. `bound_to` is the place it was sealed for, `row` whose id it is bound to."""
+
+    table: Any
+    column: str
+    bound_to: tuple[str, str]
+    row: str = "id"
+
+    @property
+    def name(self) -> str:
+        return f"{self.table.__tablename__}.{self.column}"
+
+
+def _own(table: Any, column: str) -> Sealed:
+    return Sealed(table, column, (table.__tablename__, column))
+
+
+SEALED = (
+    _own(Complaint, "reporter_national_id"),
+    _own(Complaint, "subject_national_id"),
+    _own(Complaint, "subject_family_card_number"),
+    Sealed(Family, "family_card_number", CARD_PLACE),
+    _own(Member, "national_id"),
+    _own(Referral, "beneficiary_national_id"),
+    _own(RegistryChange, "content"),
+    _own(RegistryChange, "undo"),
+    Sealed(RegistryRow, "national_id", ("members", "national_id"), "member_id"),
+    _own(Survey, "content"),
+    Sealed(DispatchRow, "content", ("dispatch_rows", "content"), "registry_change_id"),
+)
+Place = tuple[Any, ...]
+
+
+class SealedValues:
+    """The only place that writes SQL about sealed columns as such."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def count(self, sealed: Sealed) -> Mapping[str, int]:
+        """How many values of a column are sealed under each key, by the key's id."""
+        await self._patiently()
+        column = getattr(sealed.table, sealed.column)
+        length = sa.func.get_byte(column, 0)
+        key_id = sa.func.convert_from(sa.func.substr(column, 2, length), "UTF8")
+        statement = sa.select(key_id, sa.func.count()).where(column.is_not(None)).group_by(key_id)
+        rows = (await self.session.execute(statement.order_by(key_id))).all()
+        return {str(id): int(count) for id, count in rows}
+
+    async def reseal(self, sealed: Sealed, after: Place | None, limit: int) -> list[Place]:
+        """Seal the next values of a column under the current key; the primary keys of their rows.
+
+        Rows that somebody else holds are left for another time: nobody waits for this, and what
+        they write is never overwritten.
+        """
+        await self._patiently()
+        keys, table = Keys.of(self.session), sa.inspect(sealed.table).local_table
+        column, primary = table.c[sealed.column], list(table.primary_key.columns)
+        key_id = keys.current.encode()
+        mark = bytes([len(key_id)]) + key_id
+        statement = (
+            sa.select(*primary, table.c[sealed.row], column)
+            .where(column.is_not(None), sa.func.substr(column, 1, len(mark)) != mark)
+            .order_by(*primary)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        if after is not None:
+            statement = statement.where(sa.tuple_(*primary) > sa.tuple_(*map(sa.literal, after)))
+        rows = [tuple(row) for row in await self.session.execute(statement)]
+        if rows:
+            anew = (
+                sa.update(table)
+                .where(*(one == sa.bindparam(f"at_{n}") for n, one in enumerate(primary)))
+                .values({column: sa.bindparam("anew")})
+            )
+            await self.session.execute(anew, [self._anew(sealed, row) for row in rows])
+        return [row[:-2] for row in rows]
+
+    def _anew(self, sealed: Sealed, row: tuple[Any, ...]) -> dict[str, Any]:
+        *place, bound_to, value = row
+        keys = Keys.of(self.session)
+        plain = keys.open(value, *sealed.bound_to, bound_to)
+        anew = keys.seal(plain, *sealed.bound_to, bound_to)
+        return {f"at_{n}": one for n, one in enumerate(place)} | {"anew": anew}
+
+    async def _patiently(self) -> None:
+        """A whole table is read; that may take longer than a call may."""
+        await self.session.execute(sa.text("set local statement_timeout = '10min'"))
