@@ -132,25 +132,54 @@ def upgrade() -> None:
         postgresql_where=sa.text("finished_at is null"),
     )
     op.create_table(
+        "registry_homes",
+        sa.Column("operation_id", sa.Uuid(), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("household_key", sa.String(collation="C"), nullable=False),
+        sa.Column("household_id", sa.Uuid(), nullable=False),
+        sa.Column("village_code", sa.String(collation="C"), nullable=False),
+        sa.Column("address", sa.String(), nullable=True),
+        sa.Column("rt", sa.String(), nullable=True),
+        sa.Column("rw", sa.String(), nullable=True),
+        sa.Column("decile", sa.Integer(), nullable=True),
+        sa.Column("percentile", sa.Integer(), nullable=True),
+        sa.Column("ruta6", sa.String(collation="C"), nullable=True),
+        sa.Column("card_index", sa.LargeBinary(), nullable=True),
+        sa.Column("programs", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("presence", sa.String(), nullable=True),
+        sa.Column(
+            "facts", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False
+        ),
+        sa.Column("content_sha256", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("operation_id", "line", name=op.f("pk_registry_homes")),
+        prefixes=["UNLOGGED"],
+    )
+    op.create_table(
         "registry_rows",
         sa.Column("operation_id", sa.Uuid(), nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
         sa.Column("household_key", sa.String(collation="C"), nullable=False),
         sa.Column("member_key", sa.String(collation="C"), nullable=False),
-        sa.Column("village_code", sa.String(collation="C"), nullable=False),
-        sa.Column(
-            "household", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
-        ),
-        sa.Column(
-            "member", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False
-        ),
-        sa.Column("household_id", sa.Uuid(), nullable=False),
         sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=True),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("national_id", sa.LargeBinary(), nullable=True),
         sa.Column("national_id_index", sa.LargeBinary(), nullable=True),
         sa.Column("birth_date", sa.Date(), nullable=True),
         sa.Column("birth_year", sa.Integer(), nullable=True),
+        sa.Column("sex", sa.String(), nullable=True),
+        sa.Column("relation", sa.String(), nullable=False),
+        sa.Column("presence", sa.String(), nullable=True),
+        sa.Column("family_id", sa.Uuid(), nullable=True),
+        sa.Column("family_number", sa.Integer(), nullable=True),
+        sa.Column("family_card_number", sa.LargeBinary(), nullable=True),
+        sa.Column("family_card_index", sa.LargeBinary(), nullable=True),
+        sa.Column(
+            "warnings", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
+        ),
+        sa.Column(
+            "facts", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False
+        ),
         sa.Column("content_sha256", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("operation_id", "line", name=op.f("pk_registry_rows")),
         prefixes=["UNLOGGED"],
@@ -758,6 +787,7 @@ def upgrade() -> None:
     op.add_column("households", sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("households", sa.Column("registry_version_id", sa.Uuid(), nullable=True))
     op.add_column("households", sa.Column("merged_into", sa.Uuid(), nullable=True))
+    op.add_column("households", sa.Column("content_sha256", sa.LargeBinary(), nullable=True))
     op.add_column("households", sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True))
     op.drop_index(op.f("ix_households_family_card_number_index"), table_name="households")
     op.create_foreign_key(
@@ -852,6 +882,7 @@ def upgrade() -> None:
         ),
     )
     op.add_column("members", sa.Column("merged_into", sa.Uuid(), nullable=True))
+    op.add_column("members", sa.Column("content_sha256", sa.LargeBinary(), nullable=True))
     op.add_column("members", sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index(
         "ix_members_birth_year",
@@ -867,19 +898,19 @@ def upgrade() -> None:
         postgresql_where=sa.text("registry_id is not null and ended_at is null"),
     )
     op.create_foreign_key(
-        op.f("fk_members_merged_into"),
+        op.f("fk_members_family_id"),
         "members",
-        "members",
-        ["merged_into"],
+        "families",
+        ["family_id"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
     )
     op.create_foreign_key(
-        op.f("fk_members_family_id"),
+        op.f("fk_members_merged_into"),
         "members",
-        "families",
-        ["family_id"],
+        "members",
+        ["merged_into"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
@@ -931,8 +962,8 @@ def downgrade() -> None:
     op.drop_constraint(op.f("uq_surveys_visit_id"), "surveys", type_="unique")
     op.alter_column("surveys", "complaint_id", existing_type=sa.UUID(), nullable=False)
     op.drop_column("surveys", "visit_id")
-    op.drop_constraint(op.f("fk_members_family_id"), "members", type_="foreignkey")
     op.drop_constraint(op.f("fk_members_merged_into"), "members", type_="foreignkey")
+    op.drop_constraint(op.f("fk_members_family_id"), "members", type_="foreignkey")
     op.drop_index(
         "uq_members_registry_id",
         table_name="members",
@@ -940,6 +971,7 @@ def downgrade() -> None:
     )
     op.drop_index("ix_members_birth_year", table_name="members")
     op.drop_column("members", "ended_at")
+    op.drop_column("members", "content_sha256")
     op.drop_column("members", "merged_into")
     op.drop_column("members", "warnings")
     op.drop_column("members", "hold_change_id")
@@ -979,6 +1011,7 @@ def downgrade() -> None:
         unique=False,
     )
     op.drop_column("households", "ended_at")
+    op.drop_column("households", "content_sha256")
     op.drop_column("households", "merged_into")
     op.drop_column("households", "registry_version_id")
     op.drop_column("households", "verified_at")
@@ -1029,6 +1062,7 @@ def downgrade() -> None:
     op.drop_table("operation_chunks")
     op.drop_table("bps_codes")
     op.drop_table("registry_rows")
+    op.drop_table("registry_homes")
     op.drop_index(
         "ix_operations_waiting",
         table_name="operations",
