@@ -155,6 +155,14 @@ def upgrade() -> None:
         prefixes=["UNLOGGED"],
     )
     op.create_table(
+        "registry_refusals",
+        sa.Column("operation_id", sa.Uuid(), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("household_key", sa.String(collation="C"), nullable=False),
+        sa.PrimaryKeyConstraint("operation_id", "line", name=op.f("pk_registry_refusals")),
+        prefixes=["UNLOGGED"],
+    )
+    op.create_table(
         "registry_rows",
         sa.Column("operation_id", sa.Uuid(), nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
@@ -1062,6 +1070,7 @@ def downgrade() -> None:
     op.drop_table("operation_chunks")
     op.drop_table("bps_codes")
     op.drop_table("registry_rows")
+    op.drop_table("registry_refusals")
     op.drop_table("registry_homes")
     op.drop_index(
         "ix_operations_waiting",

@@ -84,12 +84,12 @@ class Regions:
         )
         return codes - set(known)
 
-    async def under(self, code: str) -> list[Region]:
+    async def under(self, code: str) -> Sequence[Region]:
         """A region and all that lies in it, by code."""
         statement = sa.select(Region).where(
             sa.or_(col(Region.code) == code, col(Region.code).startswith(f"{code}."))
         )
-        return list(await self.session.scalars(statement.order_by(col(Region.code))))
+        return (await self.session.scalars(statement.order_by(col(Region.code)))).all()
 
     async def bps_codes(self, code: str) -> dict[str, str]:
         """The BPS codes of the villages in a region, as far as they are loaded."""

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
 from app.domain.base import CODE, JSON
-from app.domain.households import MemberRelation, Sex
 
 
 class RegistryHome(SQLModel, table=True):
@@ -76,10 +75,28 @@ class RegistryRow(SQLModel, table=True):
     content_sha256: bytes
 
 
+class RegistryRefusal(SQLModel, table=True):
+    """A row that does not land, of a household that can be told: nobody of it is ended for that."""
+
+    __tablename__ = "registry_refusals"
+    __table_args__ = (
+        sa.PrimaryKeyConstraint("operation_id", "line"),
+        {"prefixes": ["UNLOGGED"]},
+    )
+
+    operation_id: UUID
+    line: int
+    household_key: str = Field(sa_type=CODE, max_length=40)
+
+
 HOME_COLUMNS = tuple(RegistryHome.model_fields)
 ROW_COLUMNS = tuple(RegistryRow.model_fields)
-# What may stand in the columns that hold an enum's value as text.
-SEXES, RELATIONS = {str(one) for one in Sex}, {str(one) for one in MemberRelation}
+REFUSAL_COLUMNS = tuple(RegistryRefusal.model_fields)
+STAGED = (
+    ("registry_homes", HOME_COLUMNS),
+    ("registry_rows", ROW_COLUMNS),
+    ("registry_refusals", REFUSAL_COLUMNS),
+)
 
 
 class RegistryRows:
@@ -88,25 +105,21 @@ class RegistryRows:
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
 
-    async def copy(self, homes: Sequence[tuple[Any, ...]], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add rows in the order of HOME_COLUMNS and ROW_COLUMNS, the fastest way there is."""
+    async def copy(self, *tables: Sequence[tuple[Any, ...]]) -> None:
+        """Add rows to the tables of STAGED, in their order, the fastest way there is."""
         connection = await (await self.session.connection()).get_raw_connection()
         driver: Any = connection.driver_connection
-        await driver.copy_records_to_table("registry_homes", records=homes, columns=HOME_COLUMNS)
-        await driver.copy_records_to_table("registry_rows", records=rows, columns=ROW_COLUMNS)
+        for (table, columns), records in zip(STAGED, tables, strict=True):
+            if records:
+                await driver.copy_records_to_table(table, records=records, columns=columns)
 
-    async def count(self, operation_id: UUID) -> tuple[int, int]:
-        """How many households and people are staged."""
-        counts = [
-            await self.session.scalar(
-                sa.select(sa.func.count()).where(col(table.operation_id) == operation_id)
-            )
-            for table in (RegistryHome, RegistryRow)
-        ]
-        return int(counts[0] or 0), int(counts[1] or 0)
+    async def count(self, operation_id: UUID) -> int:
+        """How many people are staged."""
+        statement = sa.select(sa.func.count()).where(col(RegistryRow.operation_id) == operation_id)
+        return int(await self.session.scalar(statement) or 0)
 
     async def clear(self, operation_id: UUID) -> None:
-        for table in (RegistryHome, RegistryRow):
+        for table in (RegistryHome, RegistryRow, RegistryRefusal):
             await self.session.execute(
                 sa.delete(table).where(col(table.operation_id) == operation_id)
             )
