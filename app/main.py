@@ -24,8 +24,10 @@ from app.routers import (
     catalogue,
     complaints,
     health,
+    imports,
     inbox,
     notifications,
+    operations,
     reference,
     referrals,
     registry,
@@ -156,7 +158,7 @@ def create_app(
     doors = [
         auth.router, auth.me_router, complaints.router, surveys.router, referrals.router,
         registry.router, inbox.router, notifications.router, catalogue.router, accounts.router,
-        sweeps.router,
+        sweeps.router, imports.router, operations.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

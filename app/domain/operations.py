@@ -102,7 +102,7 @@ class OperationFault(SQLModel, table=True):
     refused: bool = True
 
 
-O: Any = Operation
+ROW: Any = Operation
 _NOW = sa.func.clock_timestamp()
 
 
@@ -117,9 +117,9 @@ class Operations:
         key = sa.func.hashtext(operation.regency_code)
         await self.session.execute(sa.select(sa.func.pg_advisory_xact_lock(ACCEPT_LOCK, key)))
         await self._give_up_abandoned(operation.regency_code)
-        under_way = sa.select(O.id).where(
-            O.kind == operation.kind, O.regency_code == operation.regency_code,
-            O.finished_at.is_(None),
+        under_way = sa.select(ROW.id).where(
+            ROW.kind == operation.kind, ROW.regency_code == operation.regency_code,
+            ROW.finished_at.is_(None),
         )  # fmt: skip
         if await self.session.scalar(under_way.limit(1)) is not None:
             raise Conflict("import_under_way", retry_after=30)
@@ -131,11 +131,11 @@ class Operations:
         await self.session.execute(
             sa.update(Operation)
             .where(
-                O.regency_code == regency_code, O.finished_at.is_(None),
-                O.lease_until < _NOW - ABANDONED, O.params["local"].as_boolean(),
+                ROW.regency_code == regency_code, ROW.finished_at.is_(None),
+                ROW.lease_until < _NOW - ABANDONED, ROW.params["local"].as_boolean(),
             )
             .values(status=OperationStatus.FAILED, problem="abandoned", finished_at=_NOW,
-                fence=O.fence + 1)
+                fence=ROW.fence + 1)
         )  # fmt: skip
 
     async def store(self, id: UUID, file: IO[bytes]) -> None:
@@ -151,7 +151,7 @@ class Operations:
         """The stored input, piece by piece."""
         number = 0
         while True:
-            statement = sa.select(OperationChunk.content).where(
+            statement = sa.select(col(OperationChunk.content)).where(
                 col(OperationChunk.operation_id) == id, col(OperationChunk.number) == number
             )
             piece = await self.session.scalar(statement)
@@ -171,14 +171,14 @@ class Operations:
         return found
 
     async def find(self, id: UUID) -> Operation:
-        statement = sa.select(Operation).where(O.id == id)
+        statement = sa.select(Operation).where(ROW.id == id)
         found: Operation = (
             await self.session.scalars(statement.execution_options(populate_existing=True))
         ).one()
         return found
 
     async def lock(self, id: UUID) -> Operation:
-        statement = sa.select(Operation).where(O.id == id).with_for_update()
+        statement = sa.select(Operation).where(ROW.id == id).with_for_update()
         found: Operation = (
             await self.session.scalars(statement.execution_options(populate_existing=True))
         ).one()
@@ -189,11 +189,11 @@ class Operations:
         waiting = (
             sa.select(Operation)
             .where(
-                O.finished_at.is_(None),
-                ~O.params["local"].as_boolean(),
-                sa.or_(O.lease_until.is_(None), O.lease_until < _NOW),
+                ROW.finished_at.is_(None),
+                ~ROW.params["local"].as_boolean(),
+                sa.or_(ROW.lease_until.is_(None), ROW.lease_until < _NOW),
             )
-            .order_by(O.id)
+            .order_by(ROW.id)
             .limit(1)
             .with_for_update(skip_locked=True)
             .execution_options(populate_existing=True)
@@ -204,19 +204,22 @@ class Operations:
         return operation
 
     async def unfinished(self, regency_code: str, digest: str) -> Operation | None:
-        """What was begun from the same local file, by somebody who no longer renews the lease."""
+        """What was begun from the same local file and has not ended, held until commit."""
         statement = (
             sa.select(Operation)
             .where(
-                O.regency_code == regency_code, O.finished_at.is_(None),
-                O.params["local"].as_boolean(), O.params["digest"].astext == digest,
-                O.lease_until < _NOW,
+                ROW.regency_code == regency_code, ROW.finished_at.is_(None),
+                ROW.params["local"].as_boolean(), ROW.params["digest"].astext == digest,
             )
-            .with_for_update(skip_locked=True)
+            .with_for_update()
             .execution_options(populate_existing=True)
         )  # fmt: skip
         found: Operation | None = (await self.session.scalars(statement.limit(1))).one_or_none()
         return found
+
+    async def is_leased(self, operation: Operation) -> bool:
+        """Whether somebody still renews the lease."""
+        return bool(await self.session.scalar(sa.select(_NOW < operation.lease_until)))
 
     async def take(self, operation: Operation) -> None:
         """Lease an operation that is locked: one more attempt."""
@@ -233,8 +236,8 @@ class Operations:
         """Write how far it has come and renew the lease. Raises LostLease."""
         statement = (
             sa.update(Operation)
-            .where(O.id == id, O.fence == fence, O.finished_at.is_(None),
-                O.cancel_requested.is_(False))
+            .where(ROW.id == id, ROW.fence == fence, ROW.finished_at.is_(None),
+                ROW.cancel_requested.is_(False))
             .values(lease_until=_NOW + LEASE, **values)
         )  # fmt: skip
         if not getattr(await self.session.execute(statement), "rowcount", 0):
@@ -244,7 +247,7 @@ class Operations:
         """The end of it; what was stored is let go. Raises LostLease."""
         statement = (
             sa.update(Operation)
-            .where(O.id == id, O.fence == fence, O.finished_at.is_(None))
+            .where(ROW.id == id, ROW.fence == fence, ROW.finished_at.is_(None))
             .values(status=status, finished_at=_NOW, lease_until=None, **values)
         )
         if not getattr(await self.session.execute(statement), "rowcount", 0):
@@ -291,15 +294,13 @@ class Operations:
     async def expire(self, before: datetime, limit: int) -> int:
         """Forget what ended long ago, with its faults."""
         ended = (await self.session.scalars(
-            sa.select(O.id).where(O.finished_at < before).limit(limit)
+            sa.select(ROW.id).where(ROW.finished_at < before).limit(limit)
         )).all()  # fmt: skip
         for table in (OperationFault, OperationChunk):
-            await self.session.execute(
-                sa.delete(table).where(col(table.operation_id).in_(ended))
-            )
+            await self.session.execute(sa.delete(table).where(col(table.operation_id).in_(ended)))
         versions = sa.table("registry_versions", sa.column("operation_id"))
         await self.session.execute(
             sa.update(versions).where(versions.c.operation_id.in_(ended)).values(operation_id=None)
         )
-        await self.session.execute(sa.delete(Operation).where(O.id.in_(ended)))
+        await self.session.execute(sa.delete(Operation).where(ROW.id.in_(ended)))
         return len(ended)

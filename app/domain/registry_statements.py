@@ -87,20 +87,20 @@ update import_homes i set id = found.household_id from (
   select distinct on (line) line, household_id from found order by line, household_id
 ) found where found.line = i.line
 """
-HOME_STANDING = """
+HOME_STANDING = f"""
 create temporary table home_standing on commit drop as
 select i.household_key, i.line, coalesce(i.id, i.new_id) as id, i.id is null as new,
   coalesce(e.ended_at is not null, false) as ended,
   coalesce(e.ended_at is null and e.content_sha256 = h.content_sha256, false) as same,
   coalesce(e.merged_into is not null or (e.ended_at is not null and exists (
-    select 1 from registry_changes c where c.household_id = e.id and {open})), false)
+    select 1 from registry_changes c where c.household_id = e.id and {OPEN_CHANGE})), false)
   -- Two households of the file that are one here already: the second says nothing.
   or row_number() over (partition by coalesce(i.id, i.new_id)
     order by i.household_key is distinct from e.registry_id, i.line) > 1 as held
 from import_homes i
 join registry_homes h on h.operation_id = cast(:op as uuid) and h.line = i.line
 left join households e on e.id = i.id
-""".format(open=OPEN_CHANGE)
+"""
 
 # What stays although the file says otherwise: what somebody changed here later than the version,
 # or what the centre has not confirmed yet; and what this layout cannot say anything about.
@@ -193,7 +193,7 @@ update import_people p set id = one.id from (
   select distinct on (id) id, line from found order by id, line
 ) one where one.line = p.line
 """
-FAMILIES = f"""
+FAMILIES = """
 create temporary table import_families on commit drop as
 select distinct on (p.home_id, r.family_card_index) p.home_id, r.family_card_index,
   f.id is null as new, coalesce(f.id, r.family_id) as id, r.family_card_number,
@@ -280,10 +280,8 @@ cross join lateral (select
     then m.presence else r.presence end as presence,
   coalesce(f.id, m.family_id) as family_id
 ) v
-cross join {_PERSON_SAID.format(
-    facts="m.facts", one="m", name="o", number="cast(null as text)")}
-cross join {_PERSON_SAID.format(
-    facts="v.facts", one="v", name="n", number="cast(null as text)")}
+cross join {_PERSON_SAID.format(facts="m.facts", one="m", name="o", number="cast(null as text)")}
+cross join {_PERSON_SAID.format(facts="v.facts", one="v", name="n", number="cast(null as text)")}
 cross join lateral (
   select case when sealed.line is null or kept.number then changes else
     coalesce(changes, '{{}}') || jsonb_build_object('national_id',

@@ -2,7 +2,6 @@
 
 import logging
 import tempfile
-from datetime import datetime
 from typing import IO
 from uuid import UUID
 
@@ -73,9 +72,7 @@ async def _give_back(sessions: Sessions, operation: Operation) -> None:
         )  # fmt: skip
 
 
-async def cancel(
-    session: AsyncSession, actor: Actor, operation: Operation, at: datetime
-) -> Operation:
+async def cancel(session: AsyncSession, actor: Actor, operation: Operation) -> Operation:
     """Stop an operation: at once where nobody runs it, else at its next step.
 
     What was applied stays applied.

@@ -6,7 +6,8 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from app.domain.base import clean, has_forbidden_characters
-from app.domain.registry_layouts import Column, Fact, values_of
+from app.domain.facts import Fact
+from app.domain.registry_layouts import Column, values_of
 from app.workflow.imports.faults import Refused
 
 # A text that was looked up is remembered, so that a million rows cost no more than lookups.

@@ -409,9 +409,7 @@ class Checker:
         plain = f"{home.key}|{index!r}|{name.casefold()}"
         return f"m:{self.keys.blind(plain).hex()[:36]}"
 
-    def _card(
-        self, line: int, cells: list[str], home: Home
-    ) -> tuple[UUID, bytes, bytes] | None:
+    def _card(self, line: int, cells: list[str], home: Home) -> tuple[UUID, bytes, bytes] | None:
         """The family of a card, sealed once in a household: id, sealed number, blind index."""
         card = self._number(line, cells, "family_card_number")
         if card is None:
@@ -437,11 +435,7 @@ class _Facts:
         found = list(map(getitem, self.lookups, self.get(cells)))
         bad: list[str] = []
         if None in found:
-            bad = [
-                header
-                for header, one in zip(self.headers, found, strict=True)
-                if one is None
-            ]
+            bad = [header for header, one in zip(self.headers, found, strict=True) if one is None]
         return "{" + ",".join(filter(None, found)) + "}", bad
 
 

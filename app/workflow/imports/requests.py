@@ -55,7 +55,7 @@ async def accept(
     regions = await Regions(session).under(request.regency)
     if not regions or regions[0].level is not RegionLevel.REGENCY:
         raise Invalid("unknown_region", (Fault("unknown_region", "/regency"),))
-    if not 1990 < request.as_of.year or request.as_of > at.date():
+    if request.as_of.year < 1990 or request.as_of > at.date():
         raise Invalid("validation_failed", (Fault("invalid", "/as_of"),))
     if request.map is not None:
         by_map(request.map)

@@ -29,9 +29,12 @@ from app.workflow.imports.reader import Read, SourceFile, open_file
 from app.workflow.imports.requests import ImportRequest
 
 ROWS_AT_ONCE: Final = 4_000
-WAIT_FOR_ANOTHER: Final = 2.0
 Sessions = async_sessionmaker[AsyncSession]
 Told = Callable[[str, int, int], None]
+
+
+class StillApplying(Exception):
+    """Another import of the city is just being applied: this one is tried again later."""
 
 
 def nobody(_: str, __: int, ___: int) -> None:
@@ -101,9 +104,7 @@ class Import:
             "faults": 0, "mapped": {}, "phase": "reading",
         }  # fmt: skip
 
-    def _header(
-        self, source: SourceFile
-    ) -> tuple[list[tuple[int, Column]], int, tuple[int, int]]:
+    def _header(self, source: SourceFile) -> tuple[list[tuple[int, Column]], int, tuple[int, int]]:
         """The columns with their places, how many cells a row has, and where the rows begin."""
         rows = source.rows()
         first = next(rows, None)
@@ -199,10 +200,13 @@ class Import:
             self.state["phase"] = "applying"
             await Operations(session).step(self.id, self.fence, state=self.state)
         self.told("applying", self.total, self.total)
-        while not await self._applied():
-            await asyncio.sleep(WAIT_FOR_ANOTHER)
+        if not await self._applied():
+            raise StillApplying
         async with self.sessions.begin() as session:
             await RegistryRows(session).clear(self.id)
+        if not self.request.dry_run:
+            async with self.sessions.begin() as session:
+                await RegistryImports(session, self.id, self.request.file()).refresh_statistics()
 
     async def _applied(self) -> bool:
         """False where another import of the city is just being applied."""
@@ -235,9 +239,7 @@ class Import:
             return self.programs
         return [one.removeprefix("program:") for one in targets if one.startswith("program:")]
 
-    def _result(
-        self, found: dict[str, int], counts: dict[str, dict[str, int]]
-    ) -> dict[str, Any]:
+    def _result(self, found: dict[str, int], counts: dict[str, dict[str, int]]) -> dict[str, Any]:
         state = self.state
         twice = found["duplicate_row"]
         return {
