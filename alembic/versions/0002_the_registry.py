@@ -799,19 +799,19 @@ def upgrade() -> None:
     op.add_column("households", sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True))
     op.drop_index(op.f("ix_households_family_card_number_index"), table_name="households")
     op.create_foreign_key(
-        op.f("fk_households_merged_into"),
+        op.f("fk_households_registry_version_id"),
         "households",
-        "households",
-        ["merged_into"],
+        "registry_versions",
+        ["registry_version_id"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
     )
     op.create_foreign_key(
-        op.f("fk_households_registry_version_id"),
+        op.f("fk_households_merged_into"),
         "households",
-        "registry_versions",
-        ["registry_version_id"],
+        "households",
+        ["merged_into"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
@@ -906,19 +906,19 @@ def upgrade() -> None:
         postgresql_where=sa.text("registry_id is not null and ended_at is null"),
     )
     op.create_foreign_key(
-        op.f("fk_members_merged_into"),
+        op.f("fk_members_family_id"),
         "members",
-        "members",
-        ["merged_into"],
+        "families",
+        ["family_id"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
     )
     op.create_foreign_key(
-        op.f("fk_members_family_id"),
+        op.f("fk_members_merged_into"),
         "members",
-        "families",
-        ["family_id"],
+        "members",
+        ["merged_into"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
@@ -970,8 +970,8 @@ def downgrade() -> None:
     op.drop_constraint(op.f("uq_surveys_visit_id"), "surveys", type_="unique")
     op.alter_column("surveys", "complaint_id", existing_type=sa.UUID(), nullable=False)
     op.drop_column("surveys", "visit_id")
-    op.drop_constraint(op.f("fk_members_family_id"), "members", type_="foreignkey")
     op.drop_constraint(op.f("fk_members_merged_into"), "members", type_="foreignkey")
+    op.drop_constraint(op.f("fk_members_family_id"), "members", type_="foreignkey")
     op.drop_index(
         "uq_members_registry_id",
         table_name="members",
@@ -1005,8 +1005,8 @@ def downgrade() -> None:
             "family_card_number_index", postgresql.BYTEA(), autoincrement=False, nullable=True
         ),
     )
-    op.drop_constraint(op.f("fk_households_registry_version_id"), "households", type_="foreignkey")
     op.drop_constraint(op.f("fk_households_merged_into"), "households", type_="foreignkey")
+    op.drop_constraint(op.f("fk_households_registry_version_id"), "households", type_="foreignkey")
     op.execute(
         "update households set family_card_number = f.family_card_number,"
         " family_card_number_index = f.family_card_number_index"

@@ -116,7 +116,7 @@ lateral (
     where coalesce(cast(value ->> 'as_of' as date) > cast(:as_of as date), true)
       or exists (select 1 from registry_changes c where {open} and {about})
     union
-    select jsonb_object_keys(e.facts) except select unnest(cast(:covered as text[]))
+    (select jsonb_object_keys(e.facts) except select unnest(cast(:covered as text[])))
   ) names
 ) retained
 """

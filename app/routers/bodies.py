@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
@@ -85,8 +85,16 @@ async def read_upload(request: Request) -> Upload:
         if counted.too_large:
             raise TooLarge("file_too_large") from None
         raise Invalid("malformed_form") from None
-    if counted.too_large:
-        raise TooLarge("file_too_large")
+    try:
+        if counted.too_large:
+            raise TooLarge("file_too_large")
+        return await _uploaded(form)
+    except Exception:
+        await form.close()
+        raise
+
+
+async def _uploaded(form: FormData) -> Upload:
     fields: dict[str, str] = {}
     found: UploadFile | None = None
     for name, value in form.multi_items():

@@ -112,6 +112,9 @@ class Door(APIRoute):
                 return await on_invalid_request(request, error)
             except Exception as error:
                 return await on_crash(request, error)
+            finally:
+                if (upload := getattr(request.state, "upload", None)) is not None:
+                    upload.file.close()
 
         return enter
 
@@ -131,6 +134,7 @@ class Door(APIRoute):
         upload = await bodies.read_upload(request) if self.takes_file else None
         if upload is not None:
             body = upload.fingerprint()
+            request.state.upload = upload
         # One unit of work: what the call changes is committed here, before the answer is sent.
         async with wiring.sessions.begin() as session:
             actor, now = await _actor(session, principal_id)
