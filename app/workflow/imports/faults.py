@@ -60,7 +60,7 @@ class Tally:
     def warn(self, line: int, code: str, column: str | None, value: str | None = None) -> None:
         self.faults.append(RowFault(line, code, column, value, refused=False))
 
-    def mapped_once(self, found: tuple[str, str | None] | str) -> None:
+    def mapped_once(self, how: str | None) -> None:
         """Count how a household's village was found, where it did not stand so in the row."""
-        if found[1] is not None and not isinstance(found, str):
-            self.mapped[found[1]] = self.mapped.get(found[1], 0) + 1
+        if how is not None:
+            self.mapped[how] = self.mapped.get(how, 0) + 1

@@ -55,8 +55,8 @@ class Home:
 
     key: str
     id: UUID
-    village_code: str
     record: tuple[Any, ...]
+    mapped: str | None
     staged: bool = False
     cards: dict[str, tuple[UUID, bytes, bytes]] = field(default_factory=dict)
 
@@ -185,7 +185,7 @@ class Checker:
         return self.home
 
     def _new_home(self, line: int, cells: list[str]) -> Home:
-        village = self._village(cells)
+        village, mapped = self._village(cells)
         key, card_index = self._household_key(cells)
         address = read.line(self._cell(cells, "address"), 300, "address")
         rt, rw = self._neighbourhood(cells)
@@ -206,7 +206,7 @@ class Checker:
             percentile, ruta6, card_index, programs, presence, facts,
             sha256(repr(said).encode()).digest(),
         )  # fmt: skip
-        return Home(key, id, village, record)
+        return Home(key, id, record, mapped)
 
     def _household_key(self, cells: list[str]) -> tuple[str, bytes | None]:
         """The registry's id of the household, or one made of its family card's blind index."""
@@ -223,7 +223,7 @@ class Checker:
             raise Refused("missing", "household_id")
         return f"kk:{index.hex()[:32]}", index
 
-    def _village(self, cells: list[str]) -> str:
+    def _village(self, cells: list[str]) -> tuple[str, str | None]:
         said = self.said(cells)
         if said not in self.found:
             plain = {
@@ -247,7 +247,7 @@ class Checker:
                 if name in self.at)  # fmt: skip
             value = " ".join(part for part in said if part)[:80]
             raise Refused(found, column, value)
-        return found[0]
+        return found
 
     def _neighbourhood(self, cells: list[str]) -> tuple[str | None, str | None]:
         """RT and RW, from columns of their own or from a text such as `RT 003 RW 01`."""
@@ -330,7 +330,7 @@ class Checker:
         if not home.staged:
             home.staged = True
             self.homes.append(home.record)
-            self.tally.mapped_once(self.found[self.said(cells)])
+            self.tally.mapped_once(home.mapped)
         self.rows.append(
             (
                 self.operation_id, line, home.key, key, member_id, number, name, sealed, index,

@@ -107,8 +107,6 @@ class CsvFile:
         start = file.read(4)
         if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
             raise Unreadable("encoding_unknown")
-        if start[:4] == b"PK\x03\x04":
-            raise Unreadable("unreadable_file")
         self.mark = 3 if start[:3] == b"\xef\xbb\xbf" else 0
         file.seek(self.mark)
         head = file.readline(LINE_BYTES).decode("utf-8", "replace")
