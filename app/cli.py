@@ -1,6 +1,7 @@
-"""`slrt …`: run, serve, schedule, demo, migrate, seed, keys, users, clients."""
+"""`slrt …`: run, serve, schedule, demo, migrate, seed, keys, users, clients, import-registry."""
 
 import asyncio
+import csv
 import getpass
 import json
 import os
@@ -19,12 +20,16 @@ from rich.progress import Progress
 from rich.table import Table
 
 from app import deployment, documents, keys, logs, migrations, rotation, running, schedule
+
+from app import deployment, documents, importing, keys, logs, migrations, running, schedule
 from app.auth import hash_secret
-from app.demo import story
+from app.demo import registry_file, story
 from app.deployment import Database, engine_of, open_database
 from app.domain.actors import SYSTEM, Role, Scope
 from app.domain.base import slrt_now
 from app.domain.errors import DomainError
+from app.domain.operations import OperationStatus
+from app.domain.regions import Regions
 from app.embedded import EmbeddedError
 from app.keys import KeysError
 from app.main import Lifetime, create_app
@@ -32,6 +37,7 @@ from app.server import create_server
 from app.settings import Settings, get_settings
 from app.workflow import accounts
 from app.workflow.accounts import ClientDraft, RoleGiven, UserDraft
+from app.workflow.imports.requests import ImportRequest
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
@@ -42,6 +48,8 @@ clients_app = typer.Typer(no_args_is_help=True, help="The service clients.")
 app.add_typer(keys_app, name="keys")
 app.add_typer(users_app, name="users")
 app.add_typer(clients_app, name="clients")
+regions_app = typer.Typer(no_args_is_help=True, help="The regions.")
+app.add_typer(regions_app, name="regions")
 out, err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
 
 
@@ -144,6 +152,81 @@ def contract_text() -> str:
     settings = Settings(_env_file=None, demo=True)
     document = create_app(settings, "postgresql+asyncpg://", keys.throwaway()).openapi()
     return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+@app.command("import-registry")
+def import_registry(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or xlsx.")],
+    source: Annotated[str, typer.Option(help="Whose registry it is, such as BDT or DTSEN.")],
+    version: Annotated[str, typer.Option(help="The version of that registry.")],
+    as_of: Annotated[str, typer.Option(help="The day that the file speaks of: YYYY-MM-DD.")],
+    regency: Annotated[str, typer.Option(help="The city or regency: a Kemendagri code.")],
+    layout: Annotated[str, typer.Option(help="auto, bdt2015 or slrt.")] = "auto",
+    map: Annotated[Path | None, typer.Option(exists=True, help="A column map, as JSON.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the difference.")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Nobody is ended who is not in the file.")
+    ] = False,
+) -> None:
+    """Import a file of the registry; the same again goes on where it was cut off."""
+    columns = json.loads(map.read_text("utf-8")) if map else None
+    request = ImportRequest.model_validate(
+        {
+            "source": source, "version": version, "as_of": as_of, "regency": regency,
+            "layout": layout, "whole": not partial, "dry_run": dry_run, "map": columns,
+        }
+    )  # fmt: skip
+
+    async def go(database: Database) -> int:
+        async with engine_of(database, "slrt-import") as (_, sessions):
+            with Progress(console=err) as bar:
+                task = bar.add_task("reading")
+
+                def told(phase: str, done: int, total: int) -> None:
+                    bar.update(task, description=phase, completed=done, total=total)
+
+                operation = await importing.import_file(sessions, file, request, told)
+            faults = await importing.write_faults(sessions, operation, file)
+        for line in importing.summary(operation):
+            out.print(line, markup=False, highlight=False)
+        if faults:
+            out.print(f"what was wrong: {faults}", markup=False, highlight=False)
+        return 0 if operation.status is OperationStatus.SUCCEEDED else 1
+
+    raise typer.Exit(_with_database(_settings(), go))
+
+
+@regions_app.command("load-bps")
+def load_bps(
+    file: Annotated[Path, typer.Argument(exists=True, help="CSV: bps_code,region_code")],
+) -> None:
+    """Load a table of BPS village codes; the same again changes nothing."""
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        rows = [(row["bps_code"], row["region_code"]) for row in csv.DictReader(lines)]
+
+    async def go(database: Database) -> int:
+        async with engine_of(database, "slrt-regions") as (_, sessions), sessions.begin() as one:
+            regions = Regions(one)
+            if unknown := await regions.unknown({code for _, code in rows}):
+                raise ValueError(f"no regions: {', '.join(sorted(unknown)[:10])}")
+            count = await regions.load_bps(rows)
+        out.print(f"{count} codes")
+        return 0
+
+    raise typer.Exit(_with_database(_settings(), go))
+
+
+@app.command("demo-registry", hidden=True)
+def demo_registry(
+    file: Path,
+    people: Annotated[int, typer.Option(min=1)] = registry_file.PEOPLE,
+    seed: int = 2015,
+    faults: Annotated[bool, typer.Option("--faults", help="With some bad rows.")] = False,
+) -> None:
+    """Write a made-up registry file in the BDT-2015 layout."""
+    with file.open("wb") as made:
+        count = registry_file.write(made, people, seed, faults)
+    out.print(f"{count} people in {file}", markup=False)
 
 
 @keys_app.command("create")

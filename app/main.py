@@ -25,8 +25,10 @@ from app.routers import (
     complaints,
     health,
     households,
+    imports,
     inbox,
     notifications,
+    operations,
     reference,
     referrals,
     registry,
@@ -160,6 +162,7 @@ def create_app(
         auth.router, auth.me_router, complaints.router, surveys.router, referrals.router,
         registry.router, registry_changes.router, inbox.router, notifications.router,
         catalogue.router, accounts.router, sweeps.router, visits.router, households.router,
+        imports.router, operations.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

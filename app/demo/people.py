@@ -293,6 +293,11 @@ def families(seed: int, count: int, villages: Sequence[str], today: date = TODAY
     return [_family(rng, villages[n % len(villages)], numbers, today) for n in range(count)]
 
 
+def one_family(rng: Random, village_code: str, today: date = TODAY) -> Family:
+    """A family of a file too large to remember all of it: a number may be drawn twice."""
+    return _family(rng, village_code, set(), today)
+
+
 _KINDS = {"complaint": 82, "emergency": 4, "question": 9, "suggestion": 5}
 _CATEGORIES = {
     "inclusion_request": 30,

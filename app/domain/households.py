@@ -86,6 +86,8 @@ class Household(InRegion, Record, table=True):
     verified_at: datetime | None = None
     registry_version_id: UUID | None = Field(default=None, foreign_key="registry_versions.id")
     merged_into: UUID | None = Field(default=None, foreign_key="households.id")
+    # Of what the registry's last version said of it: the same again is nothing new.
+    content_sha256: bytes | None = None
     ended_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
@@ -153,6 +155,7 @@ class Member(InRegion, Record, table=True):
     hold_change_id: UUID | None = None
     warnings: list[str] = Field(default_factory=list, sa_type=JSON)
     merged_into: UUID | None = Field(default=None, foreign_key="members.id")
+    content_sha256: bytes | None = None
     ended_at: datetime | None = None
     created_at: datetime
     updated_at: datetime

@@ -71,6 +71,10 @@ class Programs:
             statement = statement.where(col(Program.code) > after)
         return list(await self.session.scalars(statement))
 
+    async def codes(self) -> set[str]:
+        """All codes there are."""
+        return set(await self.session.scalars(sa.select(col(Program.code))))
+
     async def unknown(self, codes: set[str]) -> set[str]:
         """Which of the codes are no programmes."""
         known = await self.session.scalars(

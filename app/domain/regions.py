@@ -1,6 +1,7 @@
 """Regions: the Kemendagri codes, their other names and their former codes."""
 
 import csv
+from collections.abc import Sequence
 from enum import StrEnum
 from importlib.resources import files
 from typing import Any
@@ -82,6 +83,29 @@ class Regions:
             sa.select(col(Region.code)).where(col(Region.code).in_(codes))
         )
         return codes - set(known)
+
+    async def under(self, code: str) -> Sequence[Region]:
+        """A region and all that lies in it, by code."""
+        statement = sa.select(Region).where(
+            sa.or_(col(Region.code) == code, col(Region.code).startswith(f"{code}."))
+        )
+        return (await self.session.scalars(statement.order_by(col(Region.code)))).all()
+
+    async def bps_codes(self, code: str) -> dict[str, str]:
+        """The BPS codes of the villages in a region, as far as they are loaded."""
+        statement = sa.select(BpsCode).where(col(BpsCode.region_code).startswith(f"{code}."))
+        return {one.bps_code: one.region_code for one in await self.session.scalars(statement)}
+
+    async def load_bps(self, rows: Sequence[tuple[str, str]]) -> int:
+        """Write an operator's table of (BPS code, region code); the same again changes nothing."""
+        values = [{"bps_code": bps, "region_code": code} for bps, code in rows]
+        statement = insert(BpsCode)
+        statement = statement.on_conflict_do_update(
+            index_elements=["bps_code"], set_={"region_code": statement.excluded.region_code}
+        )
+        for n in range(0, len(values), 5_000):
+            await self.session.execute(statement.values(values[n : n + 5_000]))
+        return len(values)
 
     async def seed(self) -> int:
         """Write the shipped regions; the same again changes nothing. Returns how many there are."""

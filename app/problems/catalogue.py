@@ -88,6 +88,18 @@ criterion_required|422|Kriteria pencarian wajib|Something to look for is require
 unknown_form_version|422|Versi formulir tidak dikenal|The form version is not known|Lihat GET /v1/survey-forms.|See GET /v1/survey-forms.
 invalid_answers|422|Jawaban survei tidak sah|Answers of the survey are not valid|Lihat errors.|See errors.
 needs_contradict|422|Kebutuhan bertentangan|The needs contradict each other|no_needs hanya bila tidak ada kebutuhan yang disebut.|Say no_needs only where no need is named.
+form_required|415|Kirim formulir multipart|A multipart form is required|Kirim multipart/form-data dengan bagian file.|Send multipart/form-data with a part named file.
+malformed_form|422|Formulir tidak dapat dibaca|The form cannot be read|Kirim setiap isian sekali, dan satu file.|Send each field once, and one file.
+file_too_large|413|Berkas terlalu besar|The file is too large|Batasnya 64 MiB; bagi berkas, atau pakai slrt import-registry.|The limit is 64 MiB; split the file, or use slrt import-registry.
+map_invalid|422|Peta kolom tidak sah|The column map is not valid|Lihat errors; dokumentasi impor menyebut bentuknya.|See errors; the page about imports describes its form.
+empty_file|422|Berkas kosong|The file is empty|Kirim berkas dengan baris judul.|Send a file with a header row.
+unreadable_file|422|Berkas tidak dapat dibaca|The file cannot be read|Kirim CSV, atau xlsx yang utuh.|Send CSV, or an xlsx file that is whole.
+encoding_unknown|422|Pengodean tidak dikenal|The encoding is not known|Simpan berkas sebagai CSV UTF-8.|Save the file as CSV in UTF-8.
+wrong_columns|422|Kolom tidak sesuai|The columns are not those of the layout|Lihat result.missing dan result.unknown.|See result.missing and result.unknown.
+import_under_way|409|Impor lain sedang berjalan|Another import of this city is under way|Tunggu sampai selesai, atau batalkan.|Wait until it has ended, or cancel it.
+newer_version_applied|409|Versi yang lebih baru sudah diterapkan|A newer version of this source has been applied|Periksa as_of.|Check as_of.
+operation_finished|409|Pekerjaan sudah selesai|The operation has ended already|Lihat status.|See status.
+abandoned|409|Pekerjaan ditinggalkan|The operation was abandoned|Jalankan lagi dengan berkas yang sama.|Run it again with the same file.
 role_not_allowed|403|Peran Anda tidak mengizinkan|Your role does not allow this|Peran dan wilayah Anda tidak pernah memberi tindakan ini.|Your roles and regions never give this action.
 four_eyes|403|Harus diputuskan orang lain|Another person must decide|Anda sudah punya bagian dalam kasus ini.|You have had a part in this case.
 conflict_of_interest|403|Benturan kepentingan|There is a conflict of interest|Orang lain harus menangani kasus ini.|Another person must handle this case.
@@ -154,6 +166,32 @@ invalid|Tidak sah.|Is not valid.
 note_required|Catatan wajib diisi.|A note is required.
 reason_required|Alasan wajib diisi.|A reason is required.
 reason_not_allowed|Alasan yang berlaku: {allowed}.|Reasons that are allowed: {allowed}.
+cell_too_large|Ada sel yang terlalu besar; baris tidak dimuat.|A cell is too large; the row does not land.
+unterminated_quote|Tanda kutip tidak ditutup.|A quote is not closed.
+quotes_broken|Tanda kutip di tempat yang salah.|A quote stands where none may.
+truncated|Berkas terpotong di sini.|The file is cut off here.
+too_few_columns|Kolom kurang.|Has too few columns.
+too_many_columns|Kolom terlalu banyak.|Has too many columns.
+formula|Terlihat seperti rumus.|Looks like a formula.
+implausible_date|Tanggal tidak masuk akal.|Is no plausible date.
+implausible_age|Umur tidak masuk akal.|Is no plausible age.
+region_unknown|Wilayah tidak dikenal, menurut kode maupun nama.|The region is not known, by code or name.
+region_ambiguous|Lebih dari satu wilayah cocok.|More than one region fits.
+region_contradiction|Kode dan nama wilayah tidak cocok.|Code and name of the region contradict each other.
+region_out_of_scope|Wilayah di luar kabupaten/kota impor ini.|The region is outside the regency of this import.
+duplicate_row|Orang ini sudah ada di baris lain.|The person stands in another row already.
+encoding_mixed|Bukan UTF-8; dibaca sebagai Windows-1252.|Is not UTF-8; it was read as Windows-1252.
+fact_unreadable|Nilai tidak dikenal; dibiarkan kosong.|The value is not known; it is left out.
+household_differs|Data rumah tangga berbeda antarbaris; yang pertama dipakai.|The household is described differently in its rows; the first one counts.
+national_id_invalid|Bukan NIK 16 digit; orangnya dimuat tanpa NIK.|Is no national id of 16 digits; the person lands without one.
+national_id_structure|Susunan NIK tidak wajar.|The national id has an odd structure.
+national_id_birth_date|NIK tidak cocok dengan tanggal lahir atau umur.|The national id does not fit birth date or age.
+national_id_sex|NIK tidak cocok dengan jenis kelamin.|The national id does not fit the sex.
+national_id_twice|NIK ini ada di dua rumah tangga.|The national id stands in two households.
+family_card_number_invalid|Bukan nomor KK 16 digit; dibiarkan kosong.|Is no family card number of 16 digits; it is left out.
+sex_unreadable|Jenis kelamin tidak dikenal; dibiarkan kosong.|The sex is not known; it is left out.
+birth_date_unreadable|Tanggal lahir tidak terbaca; dibiarkan kosong.|The birth date cannot be read; it is left out.
+program_unknown|Program tidak dikenal; dilewati.|The programme is not known; it is skipped.
 survey_empty|Survei belum disimpan.|No survey has been saved.
 needs_not_said|Sebut kebutuhan, atau nyatakan tidak ada (no_needs).|Name needs, or say that there are none (no_needs).
 """

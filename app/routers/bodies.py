@@ -1,11 +1,16 @@
 """Reading a body: counted as it arrives, in time, JSON and nothing but JSON."""
 
 import asyncio
+import hashlib
 import json
 import math
-from typing import Any
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import IO, Any
 
 from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from app.domain.base import clean, has_forbidden_characters
@@ -38,6 +43,101 @@ async def read(request: Request, limit: int = JSON_LIMIT) -> bytes:
     if too_large:
         raise TooLarge("body_too_large")
     return b"".join(chunks)
+
+
+UPLOAD_LIMIT = 64 * 1024 * 1024
+UPLOAD_WITHIN = 120.0
+FORM_FIELDS = 20
+
+
+@dataclass(slots=True)
+class Upload:
+    """A form with one file, as it arrived: the file lies on disk, its parts are counted."""
+
+    fields: dict[str, str]
+    file: IO[bytes]
+    size: int
+    digest: str
+
+    def fingerprint(self) -> bytes:
+        """What makes two uploads the same; how the parts are separated does not matter."""
+        parts = [*sorted(self.fields.items()), self.digest]
+        return hashlib.sha256(json.dumps(parts).encode()).digest()
+
+
+async def read_upload(request: Request) -> Upload:
+    """A multipart form with a part `file`.
+
+    Raises TooLarge past 64 MiB, RequestTimeout after 120 s, UnsupportedMediaType for no form.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "multipart/form-data":
+        raise UnsupportedMediaType("form_required")
+    counted = _Counted(request)
+    try:
+        async with asyncio.timeout(UPLOAD_WITHIN):
+            form = await MultiPartParser(
+                request.headers, counted.stream(), max_files=1, max_fields=FORM_FIELDS
+            ).parse()
+    except (TimeoutError, ClientDisconnect):
+        raise RequestTimeout("request_timeout") from None
+    except (MultiPartException, KeyError, UnicodeDecodeError):
+        if counted.too_large:
+            raise TooLarge("file_too_large") from None
+        raise Invalid("malformed_form") from None
+    try:
+        if counted.too_large:
+            raise TooLarge("file_too_large")
+        return await _uploaded(form)
+    except Exception:
+        await form.close()
+        raise
+
+
+async def _uploaded(form: FormData) -> Upload:
+    fields: dict[str, str] = {}
+    found: UploadFile | None = None
+    for name, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            found = value if name == "file" else None
+        elif name in fields or has_forbidden_characters(name + value):
+            raise Invalid("malformed_form")
+        else:
+            fields[name] = clean(value)
+    if found is None:
+        raise Invalid("validation_failed", (Fault("missing", "/file"),))
+    file: IO[bytes] = found.file
+    size, digest = await asyncio.to_thread(digest_of, file)
+    return Upload(fields, file, size, digest)
+
+
+def digest_of(file: IO[bytes]) -> tuple[int, str]:
+    """How large a file is, and its SHA-256."""
+    file.seek(0)
+    size, digest = 0, hashlib.sha256()
+    while piece := file.read(JSON_LIMIT):
+        size += len(piece)
+        digest.update(piece)
+    return size, digest.hexdigest()
+
+
+class _Counted:
+    """The body as it arrives; past the limit it is read and dropped."""
+
+    def __init__(self, request: Request) -> None:
+        self.request, self.size = request, 0
+
+    @property
+    def too_large(self) -> bool:
+        return self.size > UPLOAD_LIMIT + JSON_LIMIT
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        async for chunk in self.request.stream():
+            self.size += len(chunk)
+            if not self.too_large:
+                yield chunk
+            elif self.size > 4 * UPLOAD_LIMIT:
+                break
 
 
 def check_media_type(request: Request) -> None:

@@ -91,14 +91,15 @@ class BodyRequest(Request):
 
 
 class Door(APIRoute):
-    """A route of the API. `open_` ones ask for no token."""
+    """A route of the API. `open_` ones ask for no token; some take a file in a form."""
 
     open_ = False
+    takes_file = False
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         known = _query_names(self.dependant)
-        takes_json = self.body_field is not None
+        takes_json = self.body_field is not None and not self.takes_file
         takes_key = _takes_key(self.dependant)
         creates = bool((self.openapi_extra or {}).get(CREATES))
 
@@ -111,6 +112,9 @@ class Door(APIRoute):
                 return await on_invalid_request(request, error)
             except Exception as error:
                 return await on_crash(request, error)
+            finally:
+                if (upload := getattr(request.state, "upload", None)) is not None:
+                    upload.file.close()
 
         return enter
 
@@ -127,6 +131,10 @@ class Door(APIRoute):
         principal_id = None if self.open_ else _principal(request, wiring)
         arrived = BodyRequest(request.scope, request.receive)
         body = await bodies.read(request) if takes_json else b""
+        upload = await bodies.read_upload(request) if self.takes_file else None
+        if upload is not None:
+            body = upload.fingerprint()
+            request.state.upload = upload
         # One unit of work: what the call changes is committed here, before the answer is sent.
         async with wiring.sessions.begin() as session:
             actor, now = await _actor(session, principal_id)
@@ -134,7 +142,7 @@ class Door(APIRoute):
             _check_query(request, known)
             key = _idempotency_key(request, creates) if takes_key else None
             if_match = _if_match(request)
-            sent = None
+            sent: Any = upload
             if takes_json:
                 bodies.check_media_type(request)
                 sent, arrived.body_json = bodies.parse(body)
@@ -151,9 +159,16 @@ class Door(APIRoute):
             request.method,
             self.path,
             repr(sorted(request.path_params.items())),
-            request.headers.get("content-type", ""),
+            # The boundary of a form is another one in each request.
+            "" if self.takes_file else request.headers.get("content-type", ""),
         ]
         return hashlib.sha256("\n".join(parts).encode() + b"\n" + body).digest()
+
+
+class FileDoor(Door):
+    """A route that takes a form with a file; the visit's `sent` is the upload."""
+
+    takes_file = True
 
 
 class OpenDoor(Door):

@@ -14,6 +14,8 @@ from app.domain.base import slrt_now
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.events import Events
 from app.domain.idempotency_keys import KEPT_FOR, IdempotencyKeys
+from app.domain.operations import KEPT_FOR as OPERATIONS_KEPT_FOR
+from app.domain.operations import Operations
 from app.domain.referrals import CLOSED_ANSWERS, WITH_OWNER, Referrals
 from app.domain.registry_changes import ChangeState, RegistryChanges
 from app.domain.sweep_runs import SweepRun, SweepRuns
@@ -21,6 +23,7 @@ from app.domain.visits import Visits
 from app.workflow import ladder
 from app.workflow.registry_changes import overdue as changes_overdue
 from app.workflow.visits import overdue
+from app.workflow import ladder, operations
 
 logger = logging.getLogger("slrt.sweeps")
 S = ComplaintState
@@ -52,18 +55,24 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A sweep: `batch` handles some due rows in one transaction, again and again until none is."""
+    """A sweep: `batch` handles some due rows in one transaction, again and again until none is.
+
+    A sweep that has `work` does long work in transactions of its own instead.
+    """
 
     name: str
     every: timedelta
     finds: str
-    batch: Callable[[AsyncSession, datetime, int], Awaitable[Batch]]
+    batch: Callable[[AsyncSession, datetime, int], Awaitable[Batch]] | None = None
     # A run that finds nothing extends the idle run before it instead of leaving a row.
     quiet: bool = False
+    work: Callable[[async_sessionmaker[AsyncSession]], Awaitable[Batch]] | None = None
+    # How long a run may take before it is late.
+    takes: timedelta = timedelta(seconds=60)
 
     def is_late(self, finished_at: datetime | None, now: datetime) -> bool:
         """Whether the last finished run is too long ago (real time)."""
-        patience = max(self.every * 3, timedelta(seconds=60))
+        patience = max(self.every * 3, self.takes)
         return finished_at is None or now - finished_at > patience
 
 
@@ -193,7 +202,13 @@ async def _housekeeping(session: AsyncSession, at: datetime, limit: int) -> Batc
     count = await IdempotencyKeys(session).expire(now - KEPT_FOR, limit * 10)
     count += await runs.expire(now - RUNS_KEPT_FOR, limit * 10)
     count += await runs.forget_parked(at - PARKED_FOR)
+    count += await Operations(session).expire(now - OPERATIONS_KEPT_FOR, limit)
     return Batch(count, count)
+
+
+async def _operations(sessions: async_sessionmaker[AsyncSession]) -> Batch:
+    ran = await operations.run_next(sessions)
+    return Batch(int(ran), int(ran))
 
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -212,6 +227,8 @@ SWEEPS: dict[str, Sweep] = {
         Sweep("unanswered", HOUR, "referrals past their dates", _unanswered),
         Sweep("numbering", timedelta(milliseconds=250), "committed events without a position",
             _numbering, quiet=True),
+        Sweep("operations", timedelta(seconds=1), "accepted long work, such as imports",
+            quiet=True, work=_operations, takes=HOUR),
         Sweep("housekeeping", HOUR, "expired keys and old run rows", _housekeeping),
     )
 }
@@ -255,8 +272,7 @@ async def _run(sessions: async_sessionmaker[AsyncSession], sweep: Sweep) -> UUID
     total, error = Batch(), None
     try:
         while True:
-            async with sessions.begin() as session:
-                batch = await sweep.batch(session, await slrt_now(session), BATCH)
+            batch = await _batch(sessions, sweep)
             total.found += batch.found
             total.acted += batch.acted
             total.failed += batch.failed
@@ -270,6 +286,14 @@ async def _run(sessions: async_sessionmaker[AsyncSession], sweep: Sweep) -> UUID
         async with sessions.begin() as session:
             id = await _finish(SweepRuns(session), sweep, row, total, error)
     return id
+
+
+async def _batch(sessions: async_sessionmaker[AsyncSession], sweep: Sweep) -> Batch:
+    if sweep.work is not None:
+        return await sweep.work(sessions)
+    assert sweep.batch is not None
+    async with sessions.begin() as session:
+        return await sweep.batch(session, await slrt_now(session), BATCH)
 
 
 async def _finish(

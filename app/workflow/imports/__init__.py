@@ -1,0 +1,1 @@
+"""Importing the registry: read, check, stage in chunks, then apply as a whole."""

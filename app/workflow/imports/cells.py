@@ -1,0 +1,120 @@
+"""Cells of a file as values of ours: looked up, and reckoned only once for each text."""
+
+import json
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any, Final
+
+from app.domain.base import clean, has_forbidden_characters
+from app.domain.facts import Fact
+from app.domain.registry_layouts import Column, values_of
+from app.workflow.imports.faults import Refused
+
+# A text that was looked up is remembered, so that a million rows cost no more than lookups.
+REMEMBERED: Final = 20_000
+NOTHING: Final = frozenset(("", "-", "."))
+FORMULA: Final = "=+-@"
+DATES: Final = ("%Y-%m-%d", "%d/%m/%Y", "%d-%m-%Y")
+UNREADABLE: Final = object()
+
+
+class Lookup(dict[str, Any]):
+    """What a cell's text means, by a function that is asked once for each text."""
+
+    def __init__(self, read: Callable[[str], Any]) -> None:
+        super().__init__()
+        self.read = read
+
+    def __missing__(self, raw: str) -> Any:
+        found = self.read(raw)
+        if len(self) < REMEMBERED:
+            self[raw] = found
+        return found
+
+
+def line(raw: str, most: int, column: str) -> str:
+    """A text of one line; empty where there is none. Raises Refused."""
+    text = " ".join(raw.split())
+    if text in NOTHING:
+        return ""
+    if text[0] in FORMULA:
+        raise Refused("formula", column)
+    if not text.isascii():
+        text = clean(text)
+    if not text.isprintable() and has_forbidden_characters(text):
+        raise Refused("character_not_allowed", column)
+    if len(text) > most:
+        raise Refused("too_long", column)
+    return text
+
+
+def number(raw: str) -> int | None:
+    """A whole number, as people and spreadsheets write it; None where it is none."""
+    text = raw.strip()
+    whole, _, rest = text.partition(".")
+    if rest.strip("0"):
+        return None
+    return int(whole) if whole.isascii() and whole.isdigit() and len(whole) < 12 else None
+
+
+def decimal(raw: str) -> float | None:
+    text = raw.strip().replace(",", ".")
+    plain = text.replace(".", "", 1)
+    return float(text) if plain.isascii() and plain.isdigit() and len(plain) < 16 else None
+
+
+def day(raw: str, form: str | None) -> date | None:
+    """A date; None where it cannot be read."""
+    for one in (form,) if form else DATES:
+        try:
+            return datetime.strptime(raw.strip(), one).date()  # noqa: DTZ007
+        except ValueError:
+            continue
+    return None
+
+
+def coded(column: Column) -> Lookup:
+    """The value that a code stands for: None for nothing, UNREADABLE for what is none of them."""
+    values = column.values if column.values is not None else values_of(column.target) or {}
+
+    def read(raw: str) -> Any:
+        text = raw.strip().casefold()
+        if text in values:
+            return values[text]
+        if text in NOTHING:
+            return None
+        whole = number(text)
+        return values.get(str(whole), UNREADABLE) if whole is not None else UNREADABLE
+
+    return Lookup(read)
+
+
+def fact_cells(column: Column, fact: Fact) -> Lookup:
+    """A fact as `"name":value` in JSON; empty for nothing, None for what cannot be read."""
+    codes = coded(column) if column.values or values_of(column.target) else None
+
+    def value_of(raw: str) -> Any:
+        if codes is not None:
+            return codes[raw]
+        if raw.strip() in NOTHING:
+            return None
+        if fact.kind is int:
+            found: Any = number(raw)
+        elif fact.kind is float:
+            found = decimal(raw)
+        else:
+            try:
+                found = line(raw, int(fact.most), column.target)
+            except Refused:
+                found = None
+        return UNREADABLE if found is None else found
+
+    def read(raw: str) -> str | None:
+        value = value_of(raw)
+        if value is None:
+            return ""
+        if value is UNREADABLE or fact.problem(value) is not None:
+            return None
+        return f'"{fact.name}":{json.dumps(value)}'
+
+    return Lookup(read)
