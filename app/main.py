@@ -23,6 +23,7 @@ from app.routers import (
     auth,
     catalogue,
     complaints,
+    dispatches,
     health,
     inbox,
     notifications,
@@ -158,7 +159,7 @@ def create_app(
         auth.router, auth.me_router, complaints.router, surveys.router, referrals.router,
         registry.router, inbox.router, notifications.router, catalogue.router, accounts.router,
         sweeps.router,
-        visits.router,
+        visits.router, dispatches.router, dispatches.answers_router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

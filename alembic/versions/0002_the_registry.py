@@ -39,6 +39,7 @@ CHECKS = (
 def upgrade() -> None:
     # Similar names are found by their trigrams; the extension is trusted, no superuser is needed.
     op.execute("create extension if not exists pg_trgm")
+    op.execute("create sequence dispatch_numbers")
     op.create_table(
         "dispatches",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -71,6 +72,13 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_dispatches_regency_code_id", "dispatches", ["regency_code", "id"], unique=False
+    )
+    op.create_index(
+        "ix_dispatches_waiting",
+        "dispatches",
+        ["made_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("state <> 'acknowledged'"),
     )
     op.create_table(
         "operations",
@@ -620,6 +628,13 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_registry_changes_undispatched",
+        "registry_changes",
+        ["regency_code", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'manager_approved'"),
+    )
+    op.create_index(
         op.f("ix_registry_changes_visit_id"), "registry_changes", ["visit_id"], unique=False
     )
     op.create_index(
@@ -949,19 +964,19 @@ def upgrade() -> None:
         postgresql_where=sa.text("registry_id is not null and ended_at is null"),
     )
     op.create_foreign_key(
-        op.f("fk_members_merged_into"),
+        op.f("fk_members_family_id"),
         "members",
-        "members",
-        ["merged_into"],
+        "families",
+        ["family_id"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
     )
     op.create_foreign_key(
-        op.f("fk_members_family_id"),
+        op.f("fk_members_merged_into"),
         "members",
-        "families",
-        ["family_id"],
+        "members",
+        ["merged_into"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
@@ -1002,6 +1017,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("drop sequence dispatch_numbers")
     for table, column, name, values in CHECKS:
         old = [one for one in values if one not in NEW_STEPS + NEW_KINDS]
         gone = ", ".join(f"'{one}'" for one in NEW_STEPS + NEW_KINDS)
@@ -1015,8 +1031,8 @@ def downgrade() -> None:
     op.alter_column("surveys", "complaint_id", existing_type=sa.UUID(), nullable=False)
     op.drop_column("surveys", "visit_id")
     op.drop_index(op.f("ix_referrals_member_id"), table_name="referrals")
-    op.drop_constraint(op.f("fk_members_family_id"), "members", type_="foreignkey")
     op.drop_constraint(op.f("fk_members_merged_into"), "members", type_="foreignkey")
+    op.drop_constraint(op.f("fk_members_family_id"), "members", type_="foreignkey")
     op.drop_index(
         "uq_members_registry_id",
         table_name="members",
@@ -1108,6 +1124,11 @@ def downgrade() -> None:
         ),
     )
     op.drop_index(op.f("ix_registry_changes_visit_id"), table_name="registry_changes")
+    op.drop_index(
+        "ix_registry_changes_undispatched",
+        table_name="registry_changes",
+        postgresql_where=sa.text("state = 'manager_approved'"),
+    )
     op.drop_index("ix_registry_changes_state", table_name="registry_changes")
     op.drop_index("ix_registry_changes_regency_code_id", table_name="registry_changes")
     op.drop_index("ix_registry_changes_next_step_at", table_name="registry_changes")
@@ -1151,5 +1172,10 @@ def downgrade() -> None:
         postgresql_where=sa.text("finished_at is null"),
     )
     op.drop_table("operations")
+    op.drop_index(
+        "ix_dispatches_waiting",
+        table_name="dispatches",
+        postgresql_where=sa.text("state <> 'acknowledged'"),
+    )
     op.drop_index("ix_dispatches_regency_code_id", table_name="dispatches")
     op.drop_table("dispatches")
