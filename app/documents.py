@@ -18,6 +18,11 @@ from app.workflow.machine import Machine, names
 from app.workflow.referrals.table import DRAFTED, LINKED, UNLINKED
 from app.workflow.referrals.table import EVENT_TYPES as REFERRAL_EVENTS
 from app.workflow.referrals.table import MACHINE as REFERRAL
+from app.workflow.registry_changes import applying, deaths, merging
+from app.workflow.registry_changes import overdue as changes_overdue
+from app.workflow.registry_changes.table import DRAFTED as REGISTRY_DRAFTED
+from app.workflow.registry_changes.table import EVENT_TYPES as REGISTRY_CHANGE_EVENTS
+from app.workflow.registry_changes.table import MACHINE as REGISTRY_CHANGE
 from app.workflow.sweeps import SWEEPS
 from app.workflow.visits import table as visits
 from app.workflow.visits.table import EVENT_TYPES as VISIT_EVENTS
@@ -51,6 +56,17 @@ OTHER_EVENTS = {
     acknowledging.ACKNOWLEDGED: "The centre has answered every row of the batch.",
     undispatched.DISPATCH_OVERDUE: "A batch waits too long for upload or answer; `level`, `told`.",
     undispatched.CHANGE_OVERDUE: "An approved change is in no batch; `level` and `told`.",
+    REGISTRY_DRAFTED: "A registry change was written; `kind` and `origin`.",
+    changes_overdue.REMINDED: "Who holds a registry change was reminded.",
+    changes_overdue.ESCALATED: "A level of a registry change's ladder was reached.",
+    applying.HOUSEHOLD_CHANGED: "A registry change was applied to a household, or taken back.",
+    applying.MEMBER_CHANGED: "A registry change was applied to a person, or taken back.",
+    merging.HOUSEHOLD_MERGED: "The complaint's household was merged into another.",
+    deaths.HELD: "A death was reported: no new referral for the person.",
+    deaths.RELEASED: "The report of a death ended: the hold, too.",
+    deaths.DEAD: "A supervisor approved the report of a death.",
+    deaths.LIVES: "A person reported dead lives.",
+    deaths.SIGNALLED: "The owner of an open referral was told of a death, or that it was none.",
     accounts.CREATED: "A person or client was let in.",
     accounts.CHANGED: "An account was changed or shut out.",
 }
@@ -97,6 +113,7 @@ def workflows() -> str:
     for title, machine, events in (
         ("Complaint", COMPLAINT, COMPLAINT_EVENTS),
         ("Referral", REFERRAL, REFERRAL_EVENTS),
+        ("Registry change", REGISTRY_CHANGE, REGISTRY_CHANGE_EVENTS),
         ("Visit", VISIT, VISIT_EVENTS),
     ):
         parts += [f"## {title}\n", f"```mermaid\n{machine.mermaid()}\n```\n"]
@@ -153,7 +170,7 @@ def reference() -> str:
     ]
     taken = [
         (f"`{type_}`", f"The action `{action}` was taken; `from` and `to` are states.")
-        for table in (COMPLAINT_EVENTS, REFERRAL_EVENTS, VISIT_EVENTS)
+        for table in (COMPLAINT_EVENTS, REFERRAL_EVENTS, REGISTRY_CHANGE_EVENTS, VISIT_EVENTS)
         for action, type_ in table.items()
     ]
     events = taken + [(f"`{type_}`", text) for type_, text in OTHER_EVENTS.items()]

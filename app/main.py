@@ -30,6 +30,7 @@ from app.routers import (
     reference,
     referrals,
     registry,
+    registry_changes,
     surveys,
     sweeps,
     visits,
@@ -157,9 +158,9 @@ def create_app(
 
     doors = [
         auth.router, auth.me_router, complaints.router, surveys.router, referrals.router,
-        registry.router, inbox.router, notifications.router, catalogue.router, accounts.router,
-        sweeps.router,
-        visits.router, dispatches.router, dispatches.answers_router,
+        registry.router, registry_changes.router, inbox.router, notifications.router,
+        catalogue.router, accounts.router, sweeps.router, visits.router,
+        dispatches.router, dispatches.answers_router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

@@ -257,9 +257,11 @@ def family(world: World, village: str = WATES) -> dict[str, Any]:
     """A family of the registry: its household, a member with a number, and the numbers in clear."""
     rows = world.fetch(
         """
-        select m.id as member_id, m.household_id, m.name, m.national_id, h.family_card_number
-        from members m join households h on h.id = m.household_id
-        where h.village_code = $1 and m.national_id is not null order by h.id, m.id limit 1
+        select m.id as member_id, m.household_id, m.name, m.national_id,
+        f.id as family_id, f.family_card_number
+        from members m join families f on f.household_id = m.household_id
+        where m.village_code = $1 and m.national_id is not null
+        order by m.household_id, m.id limit 1
         """,
         village,
     )
@@ -272,6 +274,6 @@ def family(world: World, village: str = WATES) -> dict[str, Any]:
             row["national_id"], "members", "national_id", row["member_id"]
         ),
         "family_card_number": keys.open(
-            row["family_card_number"], "households", "family_card_number", row["household_id"]
+            row["family_card_number"], "households", "family_card_number", row["family_id"]
         ),
     }  # fmt: skip

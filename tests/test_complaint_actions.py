@@ -346,8 +346,7 @@ def test_an_unregistered_person_goes_on_without_a_household(world: World) -> Non
 
 
 def test_where_no_registry_is_loaded_a_complaint_goes_on(fresh_world: World) -> None:
-    fresh_world.cluster.execute(fresh_world.database, "delete from members")
-    fresh_world.cluster.execute(fresh_world.database, "delete from households")
+    fresh_world.fetch("truncate households cascade")
     id = file(fresh_world)["id"]
     assert check_registry(fresh_world, id)["outcome"] == "no_registry"
     sent = done(fresh_world, "puskesos.wates", id, "forward_to_secretariat")

@@ -25,6 +25,8 @@ from app.workflow.complaints.effects import EFFECTS
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
 from app.workflow.referrals.table import EVENT_TYPES as REFERRAL_EVENTS
 from app.workflow.referrals.table import ReferralAction
+from app.workflow.registry_changes.table import EVENT_TYPES as CHANGE_EVENTS
+from app.workflow.registry_changes.table import ChangeAction
 from app.workflow.sweeps import SWEEPS
 from app.workflow.visits.table import EVENT_TYPES as VISIT_EVENTS
 from app.workflow.visits.table import VisitAction
@@ -128,11 +130,13 @@ def test_every_event_type_is_described() -> None:
         )
     )
     known = {*COMPLAINT_EVENTS.values(), *REFERRAL_EVENTS.values(), *VISIT_EVENTS.values()}
+    known |= set(CHANGE_EVENTS.values())
     known |= set(OTHER_EVENTS)
     assert written == known
     assert set(COMPLAINT_EVENTS) == set(ComplaintAction)
     assert set(REFERRAL_EVENTS) == set(ReferralAction)
     assert set(VISIT_EVENTS) == set(VisitAction)
+    assert set(CHANGE_EVENTS) == set(ChangeAction)
 
 
 def test_every_action_has_an_effect() -> None:

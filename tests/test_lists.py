@@ -470,16 +470,17 @@ def numbers(world: World) -> Iterator[Callable[[str, int], tuple[UUID, str, str]
     """(household, family card number, national id of a member), opened with the server's keys."""
     data = world.cluster.keys.data
     sql = """
-        select h.id, h.family_card_number as card, m.id as member_id, m.national_id as number
+        select h.id, f.id as family_id, f.family_card_number as card,
+        m.id as member_id, m.national_id as number
         from households h join members m on m.household_id = h.id
-        where h.village_code = $1 and m.national_id is not null
-        and h.family_card_number is not null order by h.id, m.id
+        join families f on f.household_id = h.id
+        where h.village_code = $1 and m.national_id is not null order by h.id, m.id
     """
 
     def of(village: str, n: int) -> tuple[UUID, str, str]:
         rows = {row["id"]: row for row in world.fetch(sql, village)}
         row = list(rows.values())[n]
-        card = data.open(row["card"], "households", "family_card_number", row["id"])
+        card = data.open(row["card"], "households", "family_card_number", row["family_id"])
         number = data.open(row["number"], "members", "national_id", row["member_id"])
         return row["id"], card, number
 
@@ -526,9 +527,9 @@ def test_a_number_that_two_households_have_is_left_to_the_desk(world: World) -> 
     with numbers(world) as of:
         (first, card, _), (second, _, _) = of(KAUMAN, 0), of(KAUMAN, 1)
         before = world.fetch(
-            "select family_card_number_index from households where id = $1", second
+            "select family_card_number_index from families where household_id = $1", second
         )
-        sql = "update households set family_card_number_index = $2 where id = $1"
+        sql = "update families set family_card_number_index = $2 where household_id = $1"
         world.fetch(sql, second, world.cluster.keys.data.blind(card))
         try:
             found = check(world, family_card_number=card).json()
@@ -541,8 +542,7 @@ def test_a_number_that_two_households_have_is_left_to_the_desk(world: World) -> 
 
 
 def test_without_a_registry_that_is_what_a_check_says(fresh_world: World) -> None:
-    fresh_world.fetch("delete from members")
-    fresh_world.fetch("delete from households")
+    fresh_world.fetch("truncate households cascade")
     found = check(fresh_world, national_id=NATIONAL_ID).json()
     assert found == {"outcome": "no_registry", "household_id": None, "candidates": []}
 

@@ -869,8 +869,8 @@ def upgrade() -> None:
         " regency_code, district_code, village_code from households"
         " where family_card_number is not null"
     )
-    op.drop_column("households", "family_card_number_index")
     op.drop_column("households", "family_card_number")
+    op.drop_column("households", "family_card_number_index")
     op.add_column(
         "members", sa.Column("version", sa.Integer(), nullable=False, server_default=sa.text("1"))
     )
@@ -1067,13 +1067,13 @@ def downgrade() -> None:
     op.drop_column("members", "version")
     op.add_column(
         "households",
-        sa.Column("family_card_number", postgresql.BYTEA(), autoincrement=False, nullable=True),
-    )
-    op.add_column(
-        "households",
         sa.Column(
             "family_card_number_index", postgresql.BYTEA(), autoincrement=False, nullable=True
         ),
+    )
+    op.add_column(
+        "households",
+        sa.Column("family_card_number", postgresql.BYTEA(), autoincrement=False, nullable=True),
     )
     op.drop_constraint(op.f("fk_households_registry_version_id"), "households", type_="foreignkey")
     op.drop_constraint(op.f("fk_households_merged_into"), "households", type_="foreignkey")

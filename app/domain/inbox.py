@@ -27,10 +27,12 @@ from app.domain.complaints import (
 )
 from app.domain.notifications import SubjectKind
 from app.domain.referrals import CLOSED_ANSWERS, ReferralState, T, owned_by
+from app.domain.registry_changes import ChangeState, RegistryChange
 from app.domain.visits import V, VisitState
 from app.domain.vocabulary import Priority
 
 S, R = ComplaintState, ReferralState
+K: Any = RegistryChange
 UNANSWERED_AFTER = timedelta(days=120)
 
 
@@ -143,6 +145,34 @@ def _visit_reasons(actor: Actor, at: datetime) -> list[tuple[Why, Any]]:
     return reasons
 
 
+def _change_reasons(actor: Actor) -> list[tuple[Why, Any]]:
+    """Registry changes that no undecided complaint carries: they have a clock of their own."""
+    me = sa.literal(actor.id)
+    mine = sa.or_(K.proposed_by == me, me == sa.any_(K.authors))
+    others = sa.and_(~mine, K.approved_by.is_distinct_from(me))
+    proposed = sa.and_(K.state == ChangeState.PROPOSED, ~mine)
+    approved = sa.and_(K.state == ChangeState.SUPERVISOR_APPROVED, others)
+    back, level = K.state == ChangeState.RETURNED, K.escalation_level
+    reasons: list[tuple[Why, Any]] = []
+
+    def add(why: Why, regions: tuple[str, ...], *conditions: Any) -> None:
+        if regions:
+            reasons.append((why, sa.and_(within(K, regions), *conditions)))
+
+    supervised, managed = actor.regions(Role.SUPERVISOR), actor.regions(Role.MANAGER)
+    add(Why.POOL, supervised, proposed)
+    add(Why.ESCALATED, cities(supervised), proposed, level >= 1)
+    add(Why.ESCALATED, cities(supervised), approved, level >= 2)
+    add(Why.ESCALATED, supervised, back, level >= 1)
+    add(Why.POOL, managed, approved)
+    add(Why.ESCALATED, managed, sa.or_(proposed, back), level >= 2)
+    add(Why.ESCALATED, actor.regions(Role.HEAD), approved, level >= 1)
+    add(Why.POOL, actor.regions(Role.PUSKESOS_OFFICER, *SECRETARIAT), back)
+    if actor.regions(Role.FACILITATOR):
+        reasons.append((Why.ASSIGNED, sa.and_(K.proposed_by == me, back)))
+    return reasons
+
+
 def _why(reasons: Sequence[tuple[Why, Any]]) -> Any:
     order = list(Why)
     ranked = sorted(reasons, key=lambda reason: order.index(reason[0]))
@@ -204,7 +234,28 @@ def _waiting(actor: Actor, at: datetime) -> Any:
             sa.or_(*(none + [condition for _, condition in visits])),
         )
     )
-    return sa.union_all(first, second, third).subquery("waiting")
+    changes = _change_reasons(actor)
+    fourth = (
+        sa.select(
+            sa.literal(str(SubjectKind.REGISTRY_CHANGE)),
+            K.id,
+            K.complaint_id,
+            C.ticket,
+            sa.cast(K.state, sa.Text),
+            _why(changes) if changes else sa.literal(""),
+            K.stage_entered_at,
+            K.due_at,
+            sa.func.coalesce(sa.cast(C.priority, sa.Text), str(Priority.NORMAL)),
+            K.village_code,
+            sa.cast(sa.null(), sa.Text),
+        )
+        .outerjoin(Complaint, col(Complaint.id) == K.complaint_id)
+        .where(
+            K.due_at.is_not(None),
+            sa.or_(*(none + [condition for _, condition in changes])),
+        )
+    )
+    return sa.union_all(first, second, third, fourth).subquery("waiting")
 
 
 class Inbox:

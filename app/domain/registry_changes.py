@@ -13,7 +13,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field
 
-from app.domain.base import JSON, InRegion, Record, enum_type
+from app.domain.actors import SECRETARIAT, Actor, Role
+from app.domain.base import JSON, InRegion, Record, enum_type, within
+from app.domain.complaints import Complaint, cities, visible_to
 from app.domain.errors import NotFound
 from app.domain.identifiers import Keys
 from app.domain.notifications import Step, not_taken
@@ -237,6 +239,31 @@ class RegistryChanges:
             found[visit_id].append(id)
         return found
 
+    async def get(self, id: UUID, actor: Actor, at: datetime) -> RegistryChange:
+        """Raises NotFound for what does not exist or is out of the actor's sight."""
+        statement = sa.select(RegistryChange).where(R.id == id, seen_by(actor, at))
+        change = (await self.session.scalars(statement)).one_or_none()
+        if change is None:
+            raise NotFound
+        return change
+
+    async def page(
+        self, actor: Actor, wanted: ChangeFilter, after: UUID | None, limit: int, at: datetime
+    ) -> list[RegistryChange]:
+        """Newest first."""
+        statement = sa.select(RegistryChange).where(seen_by(actor, at)).order_by(R.id.desc())
+        for name in ("kind", "state", "complaint_id", "household_id", "member_id"):
+            if (value := getattr(wanted, name)) is not None:
+                statement = statement.where(getattr(R, name) == value)
+        if wanted.region is not None:
+            statement = statement.where(within(R, (wanted.region,)))
+        if wanted.unconfirmed is not None:
+            unknown = R.state.in_([S.SUPERVISOR_APPROVED, *UNCONFIRMED])
+            statement = statement.where(unknown if wanted.unconfirmed else ~unknown)
+        if after is not None:
+            statement = statement.where(R.id < after)
+        return list(await self.session.scalars(statement.limit(limit)))
+
     async def death_of(self, member_id: UUID) -> RegistryChange | None:
         """The report of a person's death that still stands."""
         statement = sa.select(RegistryChange).where(
@@ -294,3 +321,18 @@ class RegistryChanges:
             .with_for_update(skip_locked=True)
         )
         return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
+
+def seen_by(actor: Actor, at: datetime) -> Any:
+    """The offices of the region, the supervisors of the city, the proposer, and whoever sees the
+    complaint it came with; program_managers from the manager's approval on."""
+    offices = actor.regions(
+        Role.PUSKESOS_OFFICER, *SECRETARIAT, Role.MANAGER, Role.HEAD, Role.DATA_PROTECTION_OFFICER
+    )
+    seen = [within(R, offices), within(R, cities(actor.regions(Role.SUPERVISOR)))]
+    if managed := actor.regions(Role.PROGRAM_MANAGER):
+        seen.append(sa.and_(within(R, managed), R.applied_at.is_not(None)))
+    if actor.regions(Role.FACILITATOR):
+        in_sight = sa.select(Complaint.id).where(visible_to(actor, at))  # type: ignore[call-overload]
+        seen += [R.proposed_by == actor.id, R.complaint_id.in_(in_sight)]
+    return sa.or_(sa.false(), *seen)

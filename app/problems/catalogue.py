@@ -62,6 +62,26 @@ unknown_facilitator|422|Fasilitator tidak dikenal|The facilitator is not known|P
 same_facilitator|422|Fasilitator sudah ditugaskan|The facilitator is assigned already|Pilih fasilitator lain.|Choose another one.
 unknown_item|422|Rujukan bukan bagian pengaduan ini|The referral is no item of this complaint|Lihat referral_ids.|See referral_ids.
 unknown_reference|422|Rujukan data tidak dikenal|Something that was referred to is not known|Lihat errors.|See errors.
+target_mismatch|422|Sasaran tidak sesuai|The kind does not take this target|Sebut tepat satu: household_id atau member_id, sesuai jenisnya.|Name exactly one that the kind takes: household_id or member_id.
+unknown_duplicate|422|Ganda tidak dikenal|The duplicate to merge into is not known|into_id harus rumah tangga atau orang lain di kota yang sama.|into_id must be another household or person of the same city.
+evidence_missing|422|Bukti kematian belum ada|Evidence of the death is missing|Lampirkan akta, surat kelurahan atau RT, atau dua saksi dengan nama.|Give a certificate, a letter of kelurahan or RT, or two named witnesses.
+implausible_date|422|Tanggal tidak masuk akal|The date is not plausible|Tanggal harus antara 2 Januari 1900 dan hari ini.|The date must lie between 2 January 1900 and today.
+nothing_left|422|Semua isian ditolak|Every field is refused|Gunakan reject untuk seluruh perubahan.|Refuse the whole change instead.
+no_head|422|Kepala belum disebut|No head of the household is named|Sebut tepat satu kepala.|Name exactly one head.
+more_than_one_head|422|Lebih dari satu kepala|More than one head is named|Sebut tepat satu kepala.|Name exactly one head.
+unknown_field|422|Isian tidak dikenal|A field is not known|Lihat errors.|See errors.
+not_an_option|422|Bukan salah satu pilihan|It is not one of the options|Lihat errors.|See errors.
+wrong_type|422|Jenis nilai salah|A value has the wrong type|Lihat errors.|See errors.
+too_small|422|Nilai terlalu kecil|A value is too small|Lihat errors.|See errors.
+too_large|422|Nilai terlalu besar|A value is too large|Lihat errors.|See errors.
+too_long|422|Teks terlalu panjang|A text is too long|Lihat errors.|See errors.
+invalid|422|Isian tidak sah|A field is not valid|Lihat errors.|See errors.
+decided_with_complaint|409|Diputuskan bersama pengaduannya|It is decided with its complaint|Putuskan pengaduannya.|Decide on the complaint.
+merged_already|409|Sudah digabungkan|It was merged into another already|Gunakan yang tersisa: merged_into.|Use the one that stays: merged_into.
+no_longer_registered|409|Tidak ada lagi di registri|It is no longer in the registry|Ajukan penambahan bila masih perlu.|Propose to add it if it still is needed.
+reported_already|409|Kematian sudah dilaporkan|The death is reported already|Lihat perubahan yang ada.|See the change that is there.
+not_reported_dead|409|Tidak dilaporkan meninggal|The person is not reported dead|Tidak ada yang perlu dibatalkan.|There is nothing to revoke.
+person_on_hold|409|Orang ini dilaporkan meninggal|The person is reported dead|Tunggu keputusan, atau cabut laporan kematian.|Wait for the decision, or revoke the death.
 category_not_allowed|422|Kategori hanya untuk pengaduan|Only a complaint has a category|Kosongkan category untuk pertanyaan dan saran.|Leave category null for questions and suggestions.
 household_choice_required|422|Pilih rumah tangga|A household must be chosen|Cek menemukan beberapa yang mirip: kirim data.household_id, atau null bila tidak satu pun.|The check found similar ones: send data.household_id, or null for none of them.
 criterion_required|422|Kriteria pencarian wajib|Something to look for is required|Kirim nomor atau nama.|Send a number or a name.
@@ -128,6 +148,7 @@ instant_out_of_range|Tahun harus antara 1900 dan 2200.|The year must lie between
 line_break|Hanya satu baris.|Must be one line.
 nothing_visible|Tidak ada yang terbaca.|Holds nothing to read.
 character_not_allowed|Ada karakter yang tidak boleh.|Holds a character that is not allowed.
+item_ambiguous|Sebut satu saja: referral_id atau registry_change_id.|Name one: referral_id or registry_change_id.
 beneficiary_ambiguous|Sebut satu saja: member_id, household_id, atau name (dengan national_id).|Name one: member_id, household_id, or name (with national_id).
 households_ambiguous|Sebut household_ids, atau region_code (dengan reason dan limit).|Name household_ids, or region_code (with reason and limit).
 no_head|Kepala rumah tangga belum disebut.|No head of the household is named.

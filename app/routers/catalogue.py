@@ -25,6 +25,8 @@ from app.workflow.complaints.table import MACHINE as COMPLAINT
 from app.workflow.machine import Ladder, Machine, names
 from app.workflow.referrals.table import EVENT_TYPES as REFERRAL_EVENTS
 from app.workflow.referrals.table import MACHINE as REFERRAL
+from app.workflow.registry_changes.table import EVENT_TYPES as REGISTRY_CHANGE_EVENTS
+from app.workflow.registry_changes.table import MACHINE as REGISTRY_CHANGE
 from app.workflow.visits.table import EVENT_TYPES as VISIT_EVENTS
 from app.workflow.visits.table import MACHINE as VISIT
 
@@ -32,6 +34,7 @@ router = APIRouter(prefix="/v1", tags=["reference data"], route_class=Door)
 WORKFLOWS: dict[str, tuple[Machine[Any, Any], dict[Any, str]]] = {
     "complaint": (COMPLAINT, COMPLAINT_EVENTS),
     "referral": (REFERRAL, REFERRAL_EVENTS),
+    "registry_change": (REGISTRY_CHANGE, REGISTRY_CHANGE_EVENTS),
     "visit": (VISIT, VISIT_EVENTS),
 }
 Long = read_text(4000)

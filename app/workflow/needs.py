@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import Actor
 from app.domain.base import InRegion, line, new_id, region_of
 from app.domain.complaints import Complaint
-from app.domain.errors import Fault, Invalid
+from app.domain.errors import Conflict, Fault, Invalid
 from app.domain.households import Household, Households, Member
 from app.domain.identifiers import Keys
 from app.domain.programs import Programs
@@ -73,6 +73,18 @@ async def check(
             faults.append(Fault("unknown_household", f"{here}/beneficiary/household_id"))
     if faults:
         raise Invalid("unknown_reference", tuple(faults))
+    for need in needs:
+        await _check_hold(session, place, need.beneficiary)
+
+
+async def _check_hold(session: AsyncSession, place: InRegion, whom: Beneficiary) -> None:
+    """Raises Conflict `person_on_hold` for somebody who is reported dead."""
+    member = await _member(session, place, whom.member_id) if whom.member_id else None
+    if whom.national_id is not None:
+        blind = Keys.of(session).blind(whom.national_id)
+        member = await Households(session).member_by_national_id(place.regency_code, blind)
+    if member is not None and member.hold_change_id is not None:
+        raise Conflict("person_on_hold")
 
 
 async def draft(

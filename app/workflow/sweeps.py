@@ -16,11 +16,12 @@ from app.domain.dispatches import Dispatches
 from app.domain.events import Events
 from app.domain.idempotency_keys import KEPT_FOR, IdempotencyKeys
 from app.domain.referrals import CLOSED_ANSWERS, WITH_OWNER, Referrals
-from app.domain.registry_changes import RegistryChanges
+from app.domain.registry_changes import ChangeState, RegistryChanges
 from app.domain.sweep_runs import SweepRun, SweepRuns
 from app.domain.visits import Visits
 from app.workflow import ladder
 from app.workflow.dispatches import overdue as undispatched
+from app.workflow.registry_changes import overdue as changes_overdue
 from app.workflow.visits import overdue
 
 logger = logging.getLogger("slrt.sweeps")
@@ -147,6 +148,22 @@ async def _sla(session: AsyncSession, at: datetime, limit: int) -> Batch:
     return broken.and_(late).and_(overdue_)
 
 
+_confirmations = _ladder("unconfirmed", (S.AWAITING_SUPERVISOR,))
+CHANGE_STATES = (ChangeState.PROPOSED, ChangeState.SUPERVISOR_APPROVED, ChangeState.RETURNED)
+
+
+async def _unconfirmed(session: AsyncSession, at: datetime, limit: int) -> Batch:
+    """Complaints with the supervisor, and registry changes that no complaint carries."""
+    waiting = await _confirmations(session, at, limit)
+    changes = RegistryChanges(session)
+    rows = await changes.claim("unconfirmed", CHANGE_STATES, at, limit)
+    due = [row.next_step_at for row in rows]
+    late = await _each(
+        session, "unconfirmed", rows, due, changes.lock, changes_overdue.take_step, at
+    )
+    return waiting.and_(late)
+
+
 async def _unanswered(session: AsyncSession, at: datetime, limit: int) -> Batch:
     referrals = Referrals(session)
     rows = await referrals.claim("unanswered", WITH_OWNER, at, limit)
@@ -203,8 +220,8 @@ SWEEPS: dict[str, Sweep] = {
     for sweep in (
         Sweep("sla", MINUTE,
             "stages at 75, 100, 150 % of their time; broken promises; overdue visits", _sla),
-        Sweep("unconfirmed", MINUTE, "what a supervisor has not confirmed",
-            _ladder("unconfirmed", (S.AWAITING_SUPERVISOR,))),
+        Sweep("unconfirmed", MINUTE,
+            "what a supervisor has not confirmed; registry changes not decided", _unconfirmed),
         Sweep("undelivered", HOUR, "answers that the citizen has not been told",
             _undelivered),
         Sweep("incomplete", HOUR, "complaints without documents on days 7, 21 and 30",

@@ -248,7 +248,7 @@ def _read(session: AsyncSession, case: Case, actor: Actor, names: dict[UUID, str
         registry_check=RegistryCheckRead(**one.registry_check) if one.registry_check else None,
         paused_seconds=int(one.paused_for.total_seconds()),
         referral_ids=[item.id for item in case.items],
-        registry_change_ids=[],
+        registry_change_ids=[change.id for change in case.changes],
         actions=MACHINE.actions(case, actor),
     )
 

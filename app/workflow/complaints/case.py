@@ -112,6 +112,7 @@ async def cases(
         return []
     routes = await Routes(session).all()
     items = await Referrals(session).items_of(ids)
+    changes = await RegistryChanges(session).of_complaints(ids)
     surveyed = await Surveys(session).submitted(ids)
     return [
         Case(
@@ -122,6 +123,7 @@ async def cases(
             if staffed or complaint.state in DEPENDS_ON_STAFF
             else Staff(),
             items[complaint.id],
+            changes[complaint.id],
             complaint.id in surveyed,
         )
         for complaint in complaints

@@ -30,9 +30,11 @@ from app.domain.vocabulary import (
 from app.workflow import needs
 from app.workflow.complaints import clock, surveys
 from app.workflow.complaints.case import Case
-from app.workflow.complaints.commands import Command, ComplaintAction
+from app.workflow.complaints.commands import Command, ComplaintAction, Refusal
 from app.workflow.parties import MANAGER, told
 from app.workflow.referrals import items
+from app.workflow.registry_changes import items as registry_items
+from app.workflow.registry_changes.items import Refused
 from app.workflow.visits.opening import open_for_emergency
 
 A, S = ComplaintAction, ComplaintState
@@ -164,6 +166,7 @@ async def submit_without_visit(do: Doing) -> ComplaintState:
     surveys.add_surveyors(do.complaint, do.actor.id)
     do.complaint.without_visit = True
     do.complaint.no_survey = False
+    await registry_items.propose(do.session, do.complaint, do.actor, do.at)
     await open_for_emergency(do.session, do.complaint, do.actor, do.at)
     return S.AWAITING_SUPERVISOR
 
@@ -189,6 +192,7 @@ async def record_visit_attempt(do: Doing) -> ComplaintState:
     one.no_survey = True
     one.without_visit = False
     surveys.add_surveyors(one, do.actor.id)
+    await registry_items.propose(do.session, one, do.actor, do.at)
     return S.AWAITING_SUPERVISOR
 
 
@@ -203,6 +207,8 @@ async def submit_survey(do: Doing) -> ComplaintState:
         do.data["on_behalf_of"] = str(surveyor)
     await surveys.submit(do.session, one, surveyor, do.actor, do.at)
     surveys.add_surveyors(one, surveyor, do.actor.id)
+    await do.session.flush()
+    await registry_items.propose(do.session, one, do.actor, do.at)
     one.no_survey = one.without_visit = False
     return S.AWAITING_SUPERVISOR
 
@@ -212,6 +218,7 @@ async def return_for_correction(do: Doing) -> ComplaintState:
     one = do.complaint
     if do.command.data and do.command.data.fields:
         do.data["fields"] = do.command.data.fields
+    await registry_items.recall(do.session, one, do.at)
     one.returned_count += 1
     if one.returned_count == 2:
         do.tell(told(MANAGER, do.case), Step.RETURNED_TWICE)
@@ -224,13 +231,11 @@ async def return_for_correction(do: Doing) -> ComplaintState:
 
 @effect(A.APPROVE)
 async def approve(do: Doing) -> ComplaintState:
-    refused: dict[UUID, str] = {}
-    if do.command.data:
-        refused = {refusal.referral_id: refusal.reason for refusal in do.command.data.refuse}
-    known = {item.id for item in do.case.items}
-    if strange := [n for n, id in enumerate(refused) if id not in known]:
-        faults = [Fault("unknown_item", f"/data/refuse/{n}/referral_id") for n in strange]
-        raise Invalid("unknown_item", tuple(faults))
+    refusals = do.command.data.refuse if do.command.data else []
+    refused = {one.referral_id: one.reason for one in refusals if one.referral_id}
+    await registry_items.approve(do.session, do.complaint, _refused(do, refusals), do.actor, do.at)
+    # A death that is believed drafts civil documents for the heirs: they are approved along.
+    await do.session.flush()
     await items.approve(do.session, do.complaint, refused, do.actor, do.at)
     do.complaint.approved_by = do.actor.id
     return S.AWAITING_MANAGER
@@ -239,6 +244,7 @@ async def approve(do: Doing) -> ComplaintState:
 @effect(A.RETURN_TO_SUPERVISOR)
 async def return_to_supervisor(do: Doing) -> ComplaintState:
     await items.take_back(do.session, do.complaint, do.at)
+    await registry_items.recall(do.session, do.complaint, do.at, approved=True)
     do.complaint.approved_by = None
     return S.AWAITING_SUPERVISOR
 
@@ -246,6 +252,7 @@ async def return_to_supervisor(do: Doing) -> ComplaintState:
 @effect(A.FORWARD)
 async def forward(do: Doing) -> ComplaintState:
     await items.send(do.session, do.complaint, do.actor, do.at)
+    await registry_items.forward(do.session, do.complaint, do.actor, do.at)
     do.complaint.forwarded_by = do.actor.id
     do.complaint.forwarded_at = do.at
     return S.FORWARDED
@@ -354,6 +361,30 @@ async def set_priority(do: Doing) -> ComplaintState:
     return one.state
 
 
+def _refused(do: Doing, refusals: list[Refusal]) -> Refused:
+    """The changes, and fields of changes, that are not let through. Raises Invalid for others."""
+    referrals = {item.id for item in do.case.items}
+    changes = {change.id: change for change in do.case.changes}
+    refused, faults = Refused(), []
+    for n, one in enumerate(refusals):
+        if one.referral_id is not None and one.referral_id not in referrals:
+            faults.append(Fault("unknown_item", f"/data/refuse/{n}/referral_id"))
+        if one.registry_change_id is None:
+            continue
+        change = changes.get(one.registry_change_id)
+        if change is None:
+            faults.append(Fault("unknown_item", f"/data/refuse/{n}/registry_change_id"))
+        elif one.fields:
+            place = f"/data/refuse/{n}/fields"
+            registry_items.check_fields(do.session, change, one.fields, place)
+            refused.fields[change.id] = dict.fromkeys(one.fields, one.reason)
+        else:
+            refused.changes[change.id] = one.reason
+    if faults:
+        raise Invalid("unknown_item", tuple(faults))
+    return refused
+
+
 async def _items(do: Doing) -> list[Any]:
     return (await Referrals(do.session).items_of([do.complaint.id], lock=True))[do.complaint.id]
 
@@ -362,6 +393,7 @@ async def _conclude(do: Doing, outcome: Outcome) -> None:
     """What is decided without a programme: what was prepared for one is cancelled."""
     do.complaint.outcome = outcome
     await items.cancel(do.session, do.complaint, do.at)
+    await registry_items.cancel(do.session, do.complaint, do.at)
 
 
 def _told(do: Doing) -> None:

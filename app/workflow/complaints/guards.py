@@ -84,7 +84,8 @@ def something_left(case: Case, _: Actor, command: Any) -> bool:
         for refusal in (command.data.refuse if _data(command) else ())
         if not refusal.fields
     }
-    return any(item.id not in refused for item in (*case.live_items, *case.live_changes))
+    left = [one.id for one in case.live_items] + [one.id for one in case.live_changes]
+    return any(id not in refused for id in left)
 
 
 @guard(Conflict, "action_not_allowed")

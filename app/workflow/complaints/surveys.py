@@ -18,6 +18,7 @@ from app.workflow import needs
 from app.workflow.history import log
 from app.workflow.needs import ProgramNeed
 from app.workflow.registry_changes import drafts
+from app.workflow.registry_changes import items as registry_items
 from app.workflow.registry_changes.drafts import ChangeDraft
 
 SAVED, ADDITIONAL = "survey.saved", "survey.kept_as_additional"
@@ -146,6 +147,8 @@ async def submit(
     wanted = [ProgramNeed.model_validate(need) for need in content.program_needs]
     await needs.check(session, complaint, wanted, "/program_needs/{}")
     await needs.replace_survey_drafts(session, complaint, wanted, typist, at)
+    changes = [drafts.ChangeDraft.model_validate(one) for one in content.registry_changes]
+    await registry_items.replace_survey_drafts(session, complaint, changes, typist, at)
 
 
 async def submit_additional(
@@ -181,7 +184,8 @@ async def check(session: AsyncSession, place: InRegion, draft: SurveyDraft, at: 
     for n, change in enumerate(draft.registry_changes):
         pointer = f"/registry_changes/{n}"
         target = await drafts.target_of(session, change, place.regency_code, pointer)
-        await drafts.check(session, change, target, at, pointer)
+        # What this survey itself proposed before is no reason to refuse it.
+        await drafts.check(session, change, target, at, pointer, anew=True)
 
 
 def incomplete(content: SurveyContent | None) -> list[Fault]:

@@ -1,5 +1,6 @@
 """The verbs of a complaint: file, change, act. Each locks, checks, changes and appends."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,8 +12,10 @@ from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
 from app.domain.events import Events
 from app.domain.referrals import ANSWERED, Referral, Referrals, ReferralState
+from app.domain.registry_changes import SETTLED as SETTLED_CHANGES
+from app.domain.registry_changes import ChangeState, RegistryChange, RegistryChanges
 from app.domain.surveys import Surveys
-from app.domain.vocabulary import Outcome
+from app.domain.vocabulary import Category, Outcome
 from app.workflow.complaints import clock, surveys
 from app.workflow.complaints.case import case_of
 from app.workflow.complaints.commands import Command, ComplaintAction
@@ -22,7 +25,13 @@ from app.workflow.history import log
 
 A, S, R = ComplaintAction, ComplaintState, ReferralState
 CLOCK_TOLERANCE = timedelta(minutes=10)
-YES = (R.GRANTED, R.BENEFIT_CONFIRMED)
+YES = (R.GRANTED, R.BENEFIT_CONFIRMED, ChangeState.CONFIRMED)
+LEFT_OUT = (ChangeState.REJECTED, ChangeState.WITHDRAWN)
+# These are about what the registry says, whatever programme was asked for along with it.
+ABOUT_THE_REGISTRY = (
+    Category.INCLUSION_REQUEST, Category.EXCLUSION_OBJECTION, Category.DATA_CORRECTION,
+    Category.DEATH_REPORT,
+)  # fmt: skip
 # What the answers to referrals can come to.
 SETTLED = (
     Outcome.GRANTED, Outcome.PARTLY_GRANTED, Outcome.WAITLISTED, Outcome.DECLINED,
@@ -96,8 +105,7 @@ async def settle(session: AsyncSession, complaint: Complaint, at: datetime) -> b
     """Answer a forwarded complaint once the last of its referrals is answered."""
     if complaint.state is not S.FORWARDED:
         return False
-    items = (await Referrals(session).items_of([complaint.id]))[complaint.id]
-    outcome = outcome_of(items)
+    outcome = await _outcome(session, complaint)
     if outcome is None:
         return False
     await apply(session, SYSTEM, complaint, Command(A.SETTLE, data=outcome), at)
@@ -108,19 +116,33 @@ async def reckon_outcome(session: AsyncSession, complaint: Complaint, at: dateti
     """A later answer changes what an answered complaint came to, as long as it is not told."""
     if complaint.state is not S.ANSWERED or complaint.outcome not in SETTLED:
         return
-    items = (await Referrals(session).items_of([complaint.id]))[complaint.id]
-    outcome = outcome_of(items)
+    outcome = await _outcome(session, complaint)
     if outcome is not None and outcome is not complaint.outcome:
         complaint.outcome = outcome
         complaint.version += 1
         log(session, OUTCOME_CHANGED, complaint, SYSTEM, at, outcome=outcome)
 
 
-def outcome_of(items: list[Referral]) -> Outcome | None:
-    """What the answers to a complaint's referrals come to; None while one is still awaited."""
+async def _outcome(session: AsyncSession, complaint: Complaint) -> Outcome | None:
+    items = (await Referrals(session).items_of([complaint.id]))[complaint.id]
+    changes = (await RegistryChanges(session).of_complaints([complaint.id]))[complaint.id]
+    return outcome_of(items, changes, complaint.category in ABOUT_THE_REGISTRY)
+
+
+def outcome_of(
+    items: list[Referral], changes: Sequence[RegistryChange] = (), about_registry: bool = False
+) -> Outcome | None:
+    """What the answers to a complaint's items come to; None while one is still awaited.
+
+    Registry changes count where the complaint is about the registry, or nothing else was asked.
+    """
+    waits = list(changes) if about_registry or not items else []
     if not all(item.state in ANSWERED for item in items):
         return None
-    counted = [item.state for item in items if item.state is not R.CANCELLED]
+    if not all(change.state in SETTLED_CHANGES for change in waits):
+        return None
+    counted: list[Any] = [item.state for item in items if item.state is not R.CANCELLED]
+    counted += [change.state for change in waits if change.state not in LEFT_OUT]
     if not counted:
         return Outcome.CANCELLED
     if all(state in YES for state in counted):

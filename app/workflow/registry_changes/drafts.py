@@ -256,7 +256,10 @@ async def check(
     pointer: str = "",
     anew: bool = False,
 ) -> None:
-    """`anew`: the change is there already, and is proposed again. Raises Invalid for fields that do not fit, Conflict for what the person's state forbids."""
+    """Whether a draft fits. `anew`: the change is there already, and is proposed again.
+
+    Raises Invalid for fields that do not fit, Conflict for what the person's state forbids.
+    """
     faults = list(_faults(draft, at, pointer))
     if draft.kind is K.REPORT_MOVE and not faults and "region_code" in draft.fields:
         village = await Regions(session).village(draft.fields["region_code"])

@@ -105,12 +105,14 @@ async def propose_one(
         await deaths.hold(session, change, at)
 
 
-async def recall(session: AsyncSession, complaint: Complaint, at: datetime) -> None:
-    """Back with the complaint: proposed ones to draft, approved ones to proposed."""
+async def recall(
+    session: AsyncSession, complaint: Complaint, at: datetime, approved: bool = False
+) -> None:
+    """Back with the complaint: proposed ones to draft, or the approved ones to proposed."""
     for change in await _of(session, complaint):
-        if change.state is S.PROPOSED:
+        if change.state is S.PROPOSED and not approved:
             step(session, change, A.RECALL, S.DRAFT, SYSTEM, at, complaint)
-        elif change.state is S.SUPERVISOR_APPROVED:
+        elif change.state is S.SUPERVISOR_APPROVED and approved:
             change.approved_by = None
             step(session, change, A.RECALL, S.PROPOSED, SYSTEM, at, complaint)
 
@@ -233,11 +235,6 @@ async def cancel(session: AsyncSession, complaint: Complaint, at: datetime) -> N
             await propose_one(session, change, SYSTEM, at)
         else:
             clock.start(change)
-
-
-def left(changes: Collection[RegistryChange]) -> list[RegistryChange]:
-    """Those that somebody here has still to decide."""
-    return [one for one in changes if one.state in (*TAKEN_BACK, S.SUPERVISOR_APPROVED)]
 
 
 async def _of(session: AsyncSession, complaint: Complaint) -> list[RegistryChange]:

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import SECRETARIAT, SYSTEM, Actor, Role
+from app.domain.actors import SYSTEM, Actor, Role
 from app.domain.base import line
 from app.domain.complaints import Complaint, Complaints, ComplaintState, cities
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
@@ -24,7 +24,7 @@ from app.domain.registry_changes import (
 from app.workflow.complaints import verbs as complaints
 from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ActionData, Command
-from app.workflow.registry_changes import applying, clock, deaths, drafting, drafts, items
+from app.workflow.registry_changes import applying, deaths, drafting, items
 from app.workflow.registry_changes.drafts import ChangeDraft, Evidence, Facts
 from app.workflow.registry_changes.table import (
     MACHINE,
@@ -214,9 +214,11 @@ async def _propose(do: Doing) -> None:
 
 
 async def _approve(do: Doing) -> None:
-    refused = {one.field: one.reason for one in do.command.data.refuse_fields} if (
-        do.command.data
-    ) else {}
+    refused = (
+        {one.field: one.reason for one in do.command.data.refuse_fields}
+        if (do.command.data)
+        else {}
+    )
     if do.change.state is S.SUPERVISOR_APPROVED:
         if refused:
             raise Invalid("unknown_item", (Fault("unknown_item", "/data/refuse_fields"),))

@@ -1,25 +1,18 @@
-"""Visits over HTTP: who needs one, sharing them out, and making them."""
+"""The calls about visits."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor, Role
-from app.domain.base import Instant, line, text
 from app.domain.errors import Forbidden
-from app.domain.households import Presence
-from app.domain.principals import Principals
-from app.domain.registry_changes import RegistryChanges
 from app.domain.surveys import Surveys
-from app.domain.unverified import Reason, Unverified, UnverifiedFilter, UnverifiedHousehold
+from app.domain.unverified import Reason, Unverified, UnverifiedFilter
 from app.domain.visits import Visit, VisitFilter, VisitKind, Visits, VisitState
-from app.domain.vocabulary import VisitResult
 from app.routers.complaints.reads import EventRead
-from app.routers.complaints.requests import parse_data
 from app.routers.complaints.routes import history
 from app.routers.deps import (
     CurrentActor,
@@ -37,113 +30,25 @@ from app.routers.deps import (
 from app.routers.doors import CREATES, FINDERS, Door
 from app.routers.pages import Cursors, Page, cut, next_link
 from app.routers.replies import reply
-from app.routers.resources import Code, Count, Ids, Line, Moment, Someone, Words, items
-from app.routers.resources import text as read_text
-from app.routers.surveys import SurveyFields, survey_fields
+from app.routers.surveys import survey_fields
+from app.routers.visits.reads import (
+    UnverifiedRead,
+    VisitRead,
+    VisitsMade,
+    VisitSurveyRead,
+    read,
+    unverified,
+)
+from app.routers.visits.requests import VisitActionRequest, VisitDraft
 from app.workflow.complaints import surveys as complaint_surveys
-from app.workflow.complaints.commands import Command, NoData
 from app.workflow.complaints.filing import RegionCode
 from app.workflow.complaints.surveys import SurveyDraft
 from app.workflow.visits import opening, surveys, verbs
-from app.workflow.visits.table import MACHINE, VisitAction, VisitCase
+from app.workflow.visits.table import MACHINE, VisitCase
 
 router = APIRouter(prefix="/v1", tags=["visits"], route_class=Door)
 UNVERIFIED_READERS = (*opening.OPENERS, Role.PUSKESOS_OFFICER)
 NO_REFERRALS = "needs_make_no_referral"
-AtMost200 = Annotated[int, Field(ge=1, le=200, strict=True)]
-
-
-class UnverifiedRead(BaseModel):
-    """A household that needs a visit, and why; `visit_open` says whether one is under way."""
-
-    household_id: UUID
-    region_code: Code
-    address: Line | None
-    rt: read_text(3) | None  # type: ignore[valid-type]
-    rw: read_text(3) | None  # type: ignore[valid-type]
-    presence: Presence | None
-    verified_at: Moment | None
-    reasons: items(Reason, 4)  # type: ignore[valid-type]
-    visit_open: bool
-
-
-class VisitRead(BaseModel):
-    """A visit, with what the caller may do now."""
-
-    id: UUID
-    version: Count
-    kind: VisitKind
-    state: VisitState
-    complaint_id: UUID | None
-    household_id: UUID | None
-    region_code: Code
-    assignee: Someone | None
-    due_at: Moment
-    overdue: bool
-    attempts: Count
-    last_result: VisitResult | None
-    reason: Line | None
-    created_by: UUID
-    created_at: Moment
-    assigned_at: Moment
-    done_at: Moment | None
-    registry_change_ids: Ids
-    actions: items(VisitAction, 10)  # type: ignore[valid-type]
-
-
-class VisitsMade(BaseModel):
-    """The visits made, and those of the kind that the households had open already."""
-
-    items: items(VisitRead, 200)  # type: ignore[valid-type]
-    existing: items(VisitRead, 200)  # type: ignore[valid-type]
-
-
-class VisitDraft(BaseModel):
-    """Households to visit: those named, or those of a region that need it most."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: Literal[VisitKind.REVERIFICATION, VisitKind.BENEFIT_CHECK, VisitKind.ANSWER]
-    household_ids: Annotated[list[UUID], Field(min_length=1, max_length=200)] | None = None
-    region_code: RegionCode | None = None
-    reason: Reason | None = None
-    limit: AtMost200 = 50
-
-    @model_validator(mode="after")
-    def _named_or_chosen(self) -> "VisitDraft":
-        chosen = self.model_fields_set & {"region_code", "reason", "limit"}
-        if (self.household_ids is None) == (self.region_code is None) or (
-            self.household_ids is not None and chosen - {"region_code"}
-        ):
-            raise ValueError("households_ambiguous")
-        return self
-
-
-class VisitActionRequest(BaseModel):
-    """An action on a visit; see `GET /v1/workflows/visit`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    action: VisitAction
-    note: text(4000) | None = None  # type: ignore[valid-type]
-    reason: line(200) | None = None  # type: ignore[valid-type]
-    happened_at: Instant | None = None
-    paper: StrictBool = False
-    data: Annotated[dict[str, Any], Field(max_length=20)] | None = None
-
-    def command(self) -> Command:
-        data, faults = parse_data(verbs.DATA.get(self.action, NoData), self.data)
-        return Command(
-            self.action, self.note, self.reason, data, faults, self.happened_at, self.paper
-        )
-
-
-class VisitSurveyRead(SurveyFields):
-    """A survey of a visit. Programme needs are kept; without a complaint no referral comes of
-    them, which `warnings` says."""
-
-    visit_id: UUID
-    warnings: Words
 
 
 async def _find(session: AsyncSession, id: UUID, actor: Actor, at: datetime) -> Visit:
@@ -182,25 +87,13 @@ async def list_unverified(
     last = page[-1].household if more else None
     following = cursors.make(last.verified_at or "", last.id) if last else None
     body = Page[UnverifiedRead].model_construct(
-        items=[_unverified(one) for one in page], next_cursor=following
+        items=[unverified(one) for one in page], next_cursor=following
     )
     return reply(body, headers=next_link(request, following))
 
 
 def _moment(value: str) -> datetime | None:
     return datetime.fromisoformat(value) if value else None
-
-
-def _unverified(one: UnverifiedHousehold) -> UnverifiedRead:
-    household = one.household
-    names = ("address", "rt", "rw", "presence", "verified_at")
-    return UnverifiedRead(
-        **{name: getattr(household, name) for name in names},
-        household_id=household.id,
-        region_code=household.village_code,
-        reasons=one.reasons,
-        visit_open=one.visit_open,
-    )
 
 
 @router.post(
@@ -252,8 +145,8 @@ async def _made(
     replayed: bool = False,
 ) -> Response:
     body = VisitsMade(
-        items=await _read(session, actor, made, at),
-        existing=await _read(session, actor, existing, at),
+        items=await read(session, actor, made, at),
+        existing=await read(session, actor, existing, at),
     )
     return reply(body, 201, replayed=replayed)
 
@@ -282,7 +175,7 @@ async def list_visits(
     page, more = cut(rows, limit)
     following = cursors.make(page[-1].id) if more else None
     body = Page[VisitRead].model_construct(
-        items=await _read(session, actor, list(page), now), next_cursor=following
+        items=await read(session, actor, list(page), now), next_cursor=following
     )
     return reply(body, headers=next_link(request, following))
 
@@ -382,29 +275,5 @@ async def _survey(
 async def _answer(
     session: AsyncSession, actor: Actor, visit: Visit, at: datetime, replayed: bool = False
 ) -> Response:
-    body = (await _read(session, actor, [visit], at))[0]
+    body = (await read(session, actor, [visit], at))[0]
     return reply(body, version=visit.version, replayed=replayed)
-
-
-async def _read(
-    session: AsyncSession, actor: Actor, visits: list[Visit], at: datetime
-) -> list[VisitRead]:
-    await session.flush()
-    names = await Principals(session).names({one.assignee_id for one in visits})
-    changes = await RegistryChanges(session).ids_of_visits([one.id for one in visits])
-    return [
-        VisitRead(
-            **{
-                name: getattr(one, name)
-                for name in VisitRead.model_fields.keys() & Visit.model_fields.keys()
-            },
-            region_code=one.village_code,
-            assignee=Someone(id=one.assignee_id, name=names.get(one.assignee_id))
-            if one.assignee_id
-            else None,
-            overdue=one.state is VisitState.OPEN and one.due_at <= at,
-            registry_change_ids=changes[one.id],
-            actions=MACHINE.actions(VisitCase(one), actor),
-        )
-        for one in visits
-    ]
