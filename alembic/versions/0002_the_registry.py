@@ -869,8 +869,8 @@ def upgrade() -> None:
         " regency_code, district_code, village_code from households"
         " where family_card_number is not null"
     )
-    op.drop_column("households", "family_card_number")
     op.drop_column("households", "family_card_number_index")
+    op.drop_column("households", "family_card_number")
     op.add_column(
         "members", sa.Column("version", sa.Integer(), nullable=False, server_default=sa.text("1"))
     )
@@ -964,19 +964,19 @@ def upgrade() -> None:
         postgresql_where=sa.text("registry_id is not null and ended_at is null"),
     )
     op.create_foreign_key(
-        op.f("fk_members_family_id"),
+        op.f("fk_members_merged_into"),
         "members",
-        "families",
-        ["family_id"],
+        "members",
+        ["merged_into"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
     )
     op.create_foreign_key(
-        op.f("fk_members_merged_into"),
+        op.f("fk_members_family_id"),
         "members",
-        "members",
-        ["merged_into"],
+        "families",
+        ["family_id"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
@@ -1031,8 +1031,8 @@ def downgrade() -> None:
     op.alter_column("surveys", "complaint_id", existing_type=sa.UUID(), nullable=False)
     op.drop_column("surveys", "visit_id")
     op.drop_index(op.f("ix_referrals_member_id"), table_name="referrals")
-    op.drop_constraint(op.f("fk_members_merged_into"), "members", type_="foreignkey")
     op.drop_constraint(op.f("fk_members_family_id"), "members", type_="foreignkey")
+    op.drop_constraint(op.f("fk_members_merged_into"), "members", type_="foreignkey")
     op.drop_index(
         "uq_members_registry_id",
         table_name="members",
@@ -1067,13 +1067,13 @@ def downgrade() -> None:
     op.drop_column("members", "version")
     op.add_column(
         "households",
-        sa.Column(
-            "family_card_number_index", postgresql.BYTEA(), autoincrement=False, nullable=True
-        ),
+        sa.Column("family_card_number", postgresql.BYTEA(), autoincrement=False, nullable=True),
     )
     op.add_column(
         "households",
-        sa.Column("family_card_number", postgresql.BYTEA(), autoincrement=False, nullable=True),
+        sa.Column(
+            "family_card_number_index", postgresql.BYTEA(), autoincrement=False, nullable=True
+        ),
     )
     op.drop_constraint(op.f("fk_households_registry_version_id"), "households", type_="foreignkey")
     op.drop_constraint(op.f("fk_households_merged_into"), "households", type_="foreignkey")
