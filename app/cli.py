@@ -19,9 +19,17 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from app import deployment, documents, keys, logs, migrations, rotation, running, schedule
-
-from app import deployment, documents, importing, keys, logs, migrations, running, schedule
+from app import (
+    deployment,
+    documents,
+    importing,
+    keys,
+    logs,
+    migrations,
+    rotation,
+    running,
+    schedule,
+)
 from app.auth import hash_secret
 from app.demo import registry_file, story
 from app.deployment import Database, engine_of, open_database

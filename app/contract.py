@@ -179,6 +179,21 @@ def _describe_oddities(operation: dict[str, Any], path: str, method: str) -> Non
     if path == "/metrics":
         text = {"type": "string", "maxLength": 10**6}
         responses["200"]["content"] = {"text/plain": {"schema": text}}
+    if path == "/v1/dispatches/{dispatch_id}/file":
+        file = {"type": "string", "maxLength": 10**8}
+        responses["200"]["content"] = {
+            "text/csv": {"schema": file},
+            "application/json": {"schema": {"type": "object", "maxProperties": 10}},
+        }
+        digest = {"type": "string", "maxLength": 100}
+        for name, what in (
+            ("Content-Disposition", "The name of the file."),
+            ("Repr-Digest", "Its SHA-256 (RFC 9530)."),
+        ):
+            responses["200"]["headers"][name] = {"description": what, "schema": digest}
+    if path == "/v1/dispatches/{dispatch_id}/acknowledgements":
+        table = {"type": "string", "maxLength": 10 * 1024 * 1024}
+        operation["requestBody"]["content"]["text/csv"] = {"schema": table}
     if path == "/v1/auth/token":
         operation["security"] = [{}, {"basic": []}]
 

@@ -8,9 +8,12 @@ from app.domain.notifications import Step
 from app.problems.catalogue import CATALOGUE
 from app.settings import Settings
 from app.workflow import accounts, households, ladder, registry
-from app.workflow.complaints import surveys, verbs
+from app.workflow.complaints import centre, surveys, verbs
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
 from app.workflow.complaints.table import MACHINE as COMPLAINT
+from app.workflow.dispatches import acknowledging
+from app.workflow.dispatches import overdue as undispatched
+from app.workflow.dispatches import verbs as dispatches
 from app.workflow.machine import Machine, names
 from app.workflow.referrals.table import DRAFTED, LINKED, UNLINKED
 from app.workflow.referrals.table import EVENT_TYPES as REFERRAL_EVENTS
@@ -47,6 +50,14 @@ OTHER_EVENTS = {
     visits.OPENED: "A visit was opened and given to a facilitator; `kind`, `assigned_to`.",
     visits.REMINDED: "A visit was due; its facilitator was reminded.",
     visits.ESCALATED: "A visit was a day late; its supervisor was told.",
+    centre.AT_CENTRE: "The data has come to the centre or to a programme's owner.",
+    dispatches.MADE: "Approved changes were put into a batch; `rows` says how many.",
+    dispatches.UPLOADED: "The batch was given to the centre.",
+    dispatches.FILE_READ: "A file of the batch, with full numbers, was read; `format`.",
+    acknowledging.ANSWERED: "The centre answered `rows` rows of the batch.",
+    acknowledging.ACKNOWLEDGED: "The centre has answered every row of the batch.",
+    undispatched.DISPATCH_OVERDUE: "A batch waits too long for upload or answer; `level`, `told`.",
+    undispatched.CHANGE_OVERDUE: "An approved change is in no batch; `level` and `told`.",
     REGISTRY_DRAFTED: "A registry change was written; `kind` and `origin`.",
     changes_overdue.REMINDED: "Who holds a registry change was reminded.",
     changes_overdue.ESCALATED: "A level of a registry change's ladder was reached.",

@@ -23,6 +23,7 @@ from app.routers import (
     auth,
     catalogue,
     complaints,
+    dispatches,
     health,
     households,
     imports,
@@ -162,7 +163,7 @@ def create_app(
         auth.router, auth.me_router, complaints.router, surveys.router, referrals.router,
         registry.router, registry_changes.router, inbox.router, notifications.router,
         catalogue.router, accounts.router, sweeps.router, visits.router, households.router,
-        imports.router, operations.router,
+        imports.router, operations.router, dispatches.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

@@ -39,6 +39,7 @@ CHECKS = (
 def upgrade() -> None:
     # Similar names are found by their trigrams; the extension is trusted, no superuser is needed.
     op.execute("create extension if not exists pg_trgm")
+    op.execute("create sequence dispatch_numbers")
     op.create_table(
         "dispatches",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -71,6 +72,13 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_dispatches_regency_code_id", "dispatches", ["regency_code", "id"], unique=False
+    )
+    op.create_index(
+        "ix_dispatches_waiting",
+        "dispatches",
+        ["made_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("state <> 'acknowledged'"),
     )
     op.create_table(
         "operations",
@@ -621,6 +629,13 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_registry_changes_undispatched",
+        "registry_changes",
+        ["regency_code", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'manager_approved'"),
+    )
+    op.create_index(
         op.f("ix_registry_changes_visit_id"), "registry_changes", ["visit_id"], unique=False
     )
     op.create_index(
@@ -856,8 +871,8 @@ def upgrade() -> None:
         " regency_code, district_code, village_code from households"
         " where family_card_number is not null"
     )
-    op.drop_column("households", "family_card_number")
     op.drop_column("households", "family_card_number_index")
+    op.drop_column("households", "family_card_number")
     op.add_column(
         "members", sa.Column("version", sa.Integer(), nullable=False, server_default=sa.text("1"))
     )
@@ -1006,6 +1021,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("drop sequence dispatch_numbers")
     for table, column, name, values in CHECKS:
         old = [one for one in values if one not in NEW_STEPS + NEW_KINDS]
         gone = ", ".join(f"'{one}'" for one in NEW_STEPS + NEW_KINDS)
@@ -1060,13 +1076,13 @@ def downgrade() -> None:
     op.drop_column("members", "version")
     op.add_column(
         "households",
-        sa.Column(
-            "family_card_number_index", postgresql.BYTEA(), autoincrement=False, nullable=True
-        ),
+        sa.Column("family_card_number", postgresql.BYTEA(), autoincrement=False, nullable=True),
     )
     op.add_column(
         "households",
-        sa.Column("family_card_number", postgresql.BYTEA(), autoincrement=False, nullable=True),
+        sa.Column(
+            "family_card_number_index", postgresql.BYTEA(), autoincrement=False, nullable=True
+        ),
     )
     op.drop_constraint(op.f("fk_households_registry_version_id"), "households", type_="foreignkey")
     op.drop_constraint(op.f("fk_households_merged_into"), "households", type_="foreignkey")
@@ -1118,6 +1134,11 @@ def downgrade() -> None:
         ),
     )
     op.drop_index(op.f("ix_registry_changes_visit_id"), table_name="registry_changes")
+    op.drop_index(
+        "ix_registry_changes_undispatched",
+        table_name="registry_changes",
+        postgresql_where=sa.text("state = 'manager_approved'"),
+    )
     op.drop_index("ix_registry_changes_state", table_name="registry_changes")
     op.drop_index("ix_registry_changes_regency_code_id", table_name="registry_changes")
     op.drop_index("ix_registry_changes_next_step_at", table_name="registry_changes")
@@ -1162,5 +1183,10 @@ def downgrade() -> None:
         postgresql_where=sa.text("finished_at is null"),
     )
     op.drop_table("operations")
+    op.drop_index(
+        "ix_dispatches_waiting",
+        table_name="dispatches",
+        postgresql_where=sa.text("state <> 'acknowledged'"),
+    )
     op.drop_index("ix_dispatches_regency_code_id", table_name="dispatches")
     op.drop_table("dispatches")

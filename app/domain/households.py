@@ -358,6 +358,40 @@ class Households:
             found[member.household_id].append(member)
         return found
 
+    async def by_ids(self, ids: Sequence[UUID]) -> dict[UUID, Household]:
+        """Households, whether or not the registry still has them."""
+        statement = sa.select(Household).where(col(Household.id).in_(ids))
+        return {one.id: one for one in await self.session.scalars(statement)}
+
+    async def members_by_ids(self, ids: Sequence[UUID]) -> dict[UUID, Member]:
+        """People, whether or not the registry still has them."""
+        statement = sa.select(Member).where(col(Member.id).in_(ids))
+        return {one.id: one for one in await self.session.scalars(statement)}
+
+    async def heads_of(self, ids: Sequence[UUID]) -> dict[UUID, Member]:
+        """The head of each household: the present one, else the one who was it last."""
+        statement = (
+            sa.select(Member)
+            .where(col(Member.household_id).in_(ids), col(Member.relation) == MemberRelation.HEAD)
+            .order_by(col(Member.ended_at).asc().nulls_first(), col(Member.id).desc())
+        )
+        found: dict[UUID, Member] = {}
+        for member in await self.session.scalars(statement):
+            found.setdefault(member.household_id, member)
+        return found
+
+    async def registry_ids_of(self, ids: Sequence[UUID]) -> dict[UUID, list[RegistryId]]:
+        """The ids that the registries gave some households."""
+        statement = (
+            sa.select(RegistryId)
+            .where(col(RegistryId.household_id).in_(ids))
+            .order_by(col(RegistryId.source), col(RegistryId.kind), col(RegistryId.value))
+        )
+        found: dict[UUID, list[RegistryId]] = {id: [] for id in ids}
+        for one in await self.session.scalars(statement):
+            found[one.household_id].append(one)
+        return found
+
     async def member(self, id: UUID) -> Member | None:
         return await self.session.get(Member, id)
 

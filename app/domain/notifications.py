@@ -155,3 +155,14 @@ class Notifications:
             .values(read_at=at)
         )
         return int(getattr(result, "rowcount", 0))
+
+
+def not_taken(subject_id: Any, stage: Any, step: Step) -> sa.ColumnElement[bool]:
+    """A condition for claims: rows for which a step has not been taken in a stage."""
+    return ~sa.exists(
+        sa.select(1).where(
+            col(Escalation.subject_id) == subject_id,
+            col(Escalation.stage) == stage,
+            col(Escalation.step) == step,
+        )
+    )

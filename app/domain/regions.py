@@ -107,6 +107,15 @@ class Regions:
             await self.session.execute(statement.values(values[n : n + 5_000]))
         return len(values)
 
+    async def bps_code_of(self, codes: set[str]) -> dict[str, str]:
+        """The BPS code of each village that has one; the first where there are several."""
+        statement = (
+            sa.select(col(BpsCode.region_code), sa.func.min(col(BpsCode.bps_code)))
+            .where(col(BpsCode.region_code).in_(codes))
+            .group_by(col(BpsCode.region_code))
+        )
+        return dict((await self.session.execute(statement)).all())
+
     async def seed(self) -> int:
         """Write the shipped regions; the same again changes nothing. Returns how many there are."""
         rows = region_rows()

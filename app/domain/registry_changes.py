@@ -18,6 +18,7 @@ from app.domain.base import JSON, InRegion, Record, enum_type, within
 from app.domain.complaints import Complaint, cities, visible_to
 from app.domain.errors import NotFound
 from app.domain.identifiers import Keys
+from app.domain.notifications import Step, not_taken
 from app.domain.sweep_runs import not_parked
 
 
@@ -77,6 +78,10 @@ class RegistryChange(InRegion, Record, table=True):
         sa.Index("ix_registry_changes_regency_code_id", "regency_code", "id"),
         sa.Index("ix_registry_changes_next_step_at", "next_step_at", "id"),
         sa.Index("ix_registry_changes_state", "regency_code", "state", "kind", "id"),
+        sa.Index(
+            "ix_registry_changes_undispatched", "regency_code", "id",
+            postgresql_where=sa.text("state = 'manager_approved'"),
+        ),
         # A person is reported dead once at a time.
         sa.Index(
             "uq_registry_changes_death", "member_id", unique=True,
@@ -268,6 +273,41 @@ class RegistryChanges:
             R.revoked_by_id.is_(None),
         )
         return (await self.session.scalars(statement)).one_or_none()
+
+    async def lock_approved(self, regency_code: str, limit: int) -> list[RegistryChange]:
+        """The city's changes that no batch holds yet, oldest first; held until commit.
+
+        Who waited here for another's batch finds none of what went into it.
+        """
+        statement = (
+            sa.select(RegistryChange)
+            .where(R.regency_code == regency_code, R.state == S.MANAGER_APPROVED)
+            .order_by(R.id)
+            .limit(limit)
+            .with_for_update()
+        )
+        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
+    async def claim_undispatched(
+        self, sweep: str, before: tuple[datetime, datetime], at: datetime, limit: int
+    ) -> list[RegistryChange]:
+        """Approved changes in no batch whose first or second reminder is due, oldest first."""
+        stage = sa.cast(R.stage, sa.Text)
+        first = sa.and_(
+            R.stage_entered_at <= before[0], not_taken(R.id, stage + " office", Step.UNDISPATCHED)
+        )
+        second = sa.and_(
+            R.stage_entered_at <= before[1], not_taken(R.id, stage + " manager", Step.UNDISPATCHED)
+        )
+        statement = (
+            sa.select(RegistryChange)
+            .where(R.state == S.MANAGER_APPROVED, sa.or_(first, second))
+            .where(not_parked(sweep, R.id, at))
+            .order_by(R.stage_entered_at, R.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
 
     async def claim(
         self, sweep: str, states: Sequence[ChangeState], at: datetime, limit: int

@@ -116,6 +116,10 @@ survey_missing|409|Survei belum ada|The survey is missing|Kembalikan untuk dilen
 survey_incomplete|409|Survei belum lengkap|The survey is incomplete|Lihat errors, lengkapi, lalu kirim lagi.|See errors, complete it, then submit it again.
 reopen_too_late|409|Sudah lewat 14 hari|It was closed more than 14 days ago|Ajukan pengaduan baru.|File a new complaint.
 reopened_twice|409|Sudah dua kali dibuka lagi|It was reopened twice already|Ajukan pengaduan baru.|File a new complaint.
+nothing_to_dispatch|409|Tidak ada yang dikirim|There is nothing to dispatch|Semua perubahan yang disetujui sudah ada dalam kiriman.|Every approved change is in a batch already.
+acknowledged_already|409|Sudah dijawab lain|It was acknowledged otherwise already|Lihat errors dan status baris itu; jawaban pusat tidak diubah.|See errors and the status of the row; the centre's answer is not changed.
+not_dispatchable|422|Belum disetujui atau sudah dikirim|It is not approved, or dispatched already|Lihat errors; hanya perubahan manager_approved yang dikirim.|See errors; only changes that are manager_approved are sent.
+malformed_file|422|Berkas tidak bisa dibaca|The file cannot be read|Kirim CSV UTF-8 dengan kolom change_id atau number, status, reason.|Send CSV in UTF-8 with the columns change_id or number, status, reason.
 too_early|409|Belum 120 hari|It is too early|Pemilik program punya 120 hari untuk menjawab.|Programme owners have 120 days to answer.
 contact_missing|409|Warga belum dihubungi|Nobody has tried to reach the citizen|Catat upaya menghubungi warga dulu.|Record an attempt to reach the citizen first.
 no_longer_changeable|409|Tidak bisa diubah lagi|It can no longer be changed|Lihat state; isian awal hanya bisa diubah sebelum ditugaskan.|See state; intake facts change only before it is assigned.
@@ -192,6 +196,11 @@ family_card_number_invalid|Bukan nomor KK 16 digit; dibiarkan kosong.|Is no fami
 sex_unreadable|Jenis kelamin tidak dikenal; dibiarkan kosong.|The sex is not known; it is left out.
 birth_date_unreadable|Tanggal lahir tidak terbaca; dibiarkan kosong.|The birth date cannot be read; it is left out.
 program_unknown|Program tidak dikenal; dilewati.|The programme is not known; it is skipped.
+columns_missing|Kolom kurang: change_id atau number, dan status.|Lacks columns: change_id or number, and status.
+named_twice|Disebut lebih dari sekali.|Is named more than once.
+row_ambiguous|Sebut satu saja: change_id atau number.|Name one: change_id or number.
+status_unknown|Harus confirmed, declined, diterima, atau ditolak.|Must be confirmed, declined, diterima or ditolak.
+reason_too_long|Alasan paling panjang 200 karakter.|The reason has at most 200 characters.
 survey_empty|Survei belum disimpan.|No survey has been saved.
 needs_not_said|Sebut kebutuhan, atau nyatakan tidak ada (no_needs).|Name needs, or say that there are none (no_needs).
 """

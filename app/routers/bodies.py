@@ -17,6 +17,7 @@ from app.domain.base import clean, has_forbidden_characters
 from app.domain.errors import Fault, Invalid, RequestTimeout, TooLarge, UnsupportedMediaType
 
 JSON_LIMIT = 1024 * 1024
+TABLE_LIMIT = 10 * JSON_LIMIT
 ARRIVES_WITHIN = 30.0
 DEPTH = 32
 # A client that is still writing cannot read an answer: what is too much is read and dropped.
@@ -140,9 +141,16 @@ class _Counted:
                 break
 
 
+def media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def is_table(request: Request) -> bool:
+    return media_type(request) == "text/csv"
+
+
 def check_media_type(request: Request) -> None:
-    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if sent != "application/json":
+    if media_type(request) != "application/json":
         raise UnsupportedMediaType("unsupported_media_type")
 
 

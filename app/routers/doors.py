@@ -91,10 +91,12 @@ class BodyRequest(Request):
 
 
 class Door(APIRoute):
-    """A route of the API. `open_` ones ask for no token; some take a file in a form."""
+    """A route of the API. `open_` ones ask for no token; some take a file in a form, some a table
+    (CSV) beside JSON."""
 
     open_ = False
     takes_file = False
+    takes_table = False
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -130,7 +132,9 @@ class Door(APIRoute):
         wiring: Wiring = request.state.wiring
         principal_id = None if self.open_ else _principal(request, wiring)
         arrived = BodyRequest(request.scope, request.receive)
-        body = await bodies.read(request) if takes_json else b""
+        table = self.takes_table and bodies.is_table(request)
+        limit = bodies.TABLE_LIMIT if table else bodies.JSON_LIMIT
+        body = await bodies.read(request, limit) if takes_json else b""
         upload = await bodies.read_upload(request) if self.takes_file else None
         if upload is not None:
             body = upload.fingerprint()
@@ -144,9 +148,10 @@ class Door(APIRoute):
             if_match = _if_match(request)
             sent: Any = upload
             if takes_json:
+                arrived.body_bytes = body
+            if takes_json and not table:
                 bodies.check_media_type(request)
                 sent, arrived.body_json = bodies.parse(body)
-                arrived.body_bytes = body
             arrived.state.visit = Visit(
                 session, actor, now, subject, key, if_match, self._fingerprint(request, body), sent
             )
@@ -169,6 +174,12 @@ class FileDoor(Door):
     """A route that takes a form with a file; the visit's `sent` is the upload."""
 
     takes_file = True
+
+
+class TableDoor(Door):
+    """A route that takes a table (CSV) as well; its body is then the bytes."""
+
+    takes_table = True
 
 
 class OpenDoor(Door):

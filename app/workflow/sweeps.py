@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionm
 
 from app.domain.base import slrt_now
 from app.domain.complaints import Complaint, Complaints, ComplaintState
+from app.domain.dispatches import Dispatches
 from app.domain.events import Events
 from app.domain.idempotency_keys import KEPT_FOR, IdempotencyKeys
 from app.domain.operations import KEPT_FOR as OPERATIONS_KEPT_FOR
@@ -20,10 +21,10 @@ from app.domain.referrals import CLOSED_ANSWERS, WITH_OWNER, Referrals
 from app.domain.registry_changes import ChangeState, RegistryChanges
 from app.domain.sweep_runs import SweepRun, SweepRuns
 from app.domain.visits import Visits
-from app.workflow import ladder
+from app.workflow import ladder, operations
+from app.workflow.dispatches import overdue as undispatched
 from app.workflow.registry_changes import overdue as changes_overdue
 from app.workflow.visits import overdue
-from app.workflow import ladder, operations
 
 logger = logging.getLogger("slrt.sweeps")
 S = ComplaintState
@@ -191,6 +192,21 @@ async def _undelivered(session: AsyncSession, at: datetime, limit: int) -> Batch
     return told.and_(late)
 
 
+async def _undispatched(session: AsyncSession, at: datetime, limit: int) -> Batch:
+    """Approved changes in no batch; batches that are not at the centre, or not answered."""
+    name, since = "undispatched", undispatched.undispatched_since(at)
+    changes, dispatches = RegistryChanges(session), Dispatches(session)
+    waiting = await changes.claim_undispatched(name, since, at, limit)
+    due: list[datetime | None] = [one.stage_entered_at for one in waiting]
+    remind: Step = undispatched.remind_of_change
+    of_changes = await _each(session, name, waiting, due, changes.lock, remind, at)
+    batches = await dispatches.claim(name, since, undispatched.unanswered_since(at), at, limit)
+    due = [one.uploaded_at or one.made_at for one in batches]
+    remind = undispatched.remind_of_dispatch
+    of_batches = await _each(session, name, batches, due, dispatches.lock, remind, at)
+    return of_changes.and_(of_batches)
+
+
 async def _numbering(session: AsyncSession, _: datetime, __: int) -> Batch:
     count = await Events(session).number() or 0
     return Batch(count, count)
@@ -225,6 +241,8 @@ SWEEPS: dict[str, Sweep] = {
         Sweep("incomplete", HOUR, "complaints without documents on days 7, 21 and 30",
             _ladder("incomplete", (S.INCOMPLETE,))),
         Sweep("unanswered", HOUR, "referrals past their dates", _unanswered),
+        Sweep("undispatched", HOUR,
+            "approved changes in no uploaded batch; batches without an answer", _undispatched),
         Sweep("numbering", timedelta(milliseconds=250), "committed events without a position",
             _numbering, quiet=True),
         Sweep("operations", timedelta(seconds=1), "accepted long work, such as imports",

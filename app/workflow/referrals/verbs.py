@@ -15,6 +15,7 @@ from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.referrals import CLOSED_ANSWERS, Origin, Referral, Referrals, ReferralState
 from app.domain.vocabulary import DeliveryResult
 from app.workflow import needs
+from app.workflow.complaints import centre
 from app.workflow.complaints import verbs as complaints
 from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ActionData, AnswerDelivered, Command
@@ -83,6 +84,10 @@ async def act(
         items.note_step(session, referral, command.action, actor, at, **event, **do.data)
     else:
         items.step(session, referral, command.action, target, actor, at, **event, **do.data)
+    if command.action in RECEIPTS:
+        # Who holds it by a link only may not be forwarded yet.
+        with_owner = [one for one in holders if one.forwarded_at is not None]
+        centre.arrived(session, with_owner, actor, at, referral_id=str(referral.id))
     await session.flush()
     settled_before = [one for one in holders if not await complaints.settle(session, one, at)]
     for one in settled_before:
@@ -157,6 +162,8 @@ EFFECTS: dict[ReferralAction, Effect] = {
     A.CONFIRM_BENEFIT: confirm_benefit,
 }
 ANSWERS = (A.GRANT, A.DECLINE, A.WAITLIST, A.CANCEL)
+# By these its owner says, or shows, that it has come.
+RECEIPTS = (A.ACKNOWLEDGE, A.GRANT, A.DECLINE, A.WAITLIST, A.ASK)
 
 
 def _answered(do: Doing, state: ReferralState) -> ReferralState:
