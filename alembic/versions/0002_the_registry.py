@@ -140,25 +140,62 @@ def upgrade() -> None:
         postgresql_where=sa.text("finished_at is null"),
     )
     op.create_table(
+        "registry_homes",
+        sa.Column("operation_id", sa.Uuid(), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("household_key", sa.String(collation="C"), nullable=False),
+        sa.Column("household_id", sa.Uuid(), nullable=False),
+        sa.Column("village_code", sa.String(collation="C"), nullable=False),
+        sa.Column("address", sa.String(), nullable=True),
+        sa.Column("rt", sa.String(), nullable=True),
+        sa.Column("rw", sa.String(), nullable=True),
+        sa.Column("decile", sa.Integer(), nullable=True),
+        sa.Column("percentile", sa.Integer(), nullable=True),
+        sa.Column("ruta6", sa.String(collation="C"), nullable=True),
+        sa.Column("card_index", sa.LargeBinary(), nullable=True),
+        sa.Column("programs", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("presence", sa.String(), nullable=True),
+        sa.Column(
+            "facts", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False
+        ),
+        sa.Column("content_sha256", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("operation_id", "line", name=op.f("pk_registry_homes")),
+        prefixes=["UNLOGGED"],
+    )
+    op.create_table(
+        "registry_refusals",
+        sa.Column("operation_id", sa.Uuid(), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("household_key", sa.String(collation="C"), nullable=False),
+        sa.PrimaryKeyConstraint("operation_id", "line", name=op.f("pk_registry_refusals")),
+        prefixes=["UNLOGGED"],
+    )
+    op.create_table(
         "registry_rows",
         sa.Column("operation_id", sa.Uuid(), nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
         sa.Column("household_key", sa.String(collation="C"), nullable=False),
         sa.Column("member_key", sa.String(collation="C"), nullable=False),
-        sa.Column("village_code", sa.String(collation="C"), nullable=False),
-        sa.Column(
-            "household", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
-        ),
-        sa.Column(
-            "member", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False
-        ),
-        sa.Column("household_id", sa.Uuid(), nullable=False),
         sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=True),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("national_id", sa.LargeBinary(), nullable=True),
         sa.Column("national_id_index", sa.LargeBinary(), nullable=True),
         sa.Column("birth_date", sa.Date(), nullable=True),
         sa.Column("birth_year", sa.Integer(), nullable=True),
+        sa.Column("sex", sa.String(), nullable=True),
+        sa.Column("relation", sa.String(), nullable=False),
+        sa.Column("presence", sa.String(), nullable=True),
+        sa.Column("family_id", sa.Uuid(), nullable=True),
+        sa.Column("family_number", sa.Integer(), nullable=True),
+        sa.Column("family_card_number", sa.LargeBinary(), nullable=True),
+        sa.Column("family_card_index", sa.LargeBinary(), nullable=True),
+        sa.Column(
+            "warnings", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
+        ),
+        sa.Column(
+            "facts", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False
+        ),
         sa.Column("content_sha256", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("operation_id", "line", name=op.f("pk_registry_rows")),
         prefixes=["UNLOGGED"],
@@ -828,6 +865,7 @@ def upgrade() -> None:
     op.add_column("households", sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("households", sa.Column("registry_version_id", sa.Uuid(), nullable=True))
     op.add_column("households", sa.Column("merged_into", sa.Uuid(), nullable=True))
+    op.add_column("households", sa.Column("content_sha256", sa.LargeBinary(), nullable=True))
     op.add_column("households", sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True))
     op.drop_index(op.f("ix_households_family_card_number_index"), table_name="households")
     op.create_index(
@@ -871,8 +909,8 @@ def upgrade() -> None:
         " regency_code, district_code, village_code from households"
         " where family_card_number is not null"
     )
-    op.drop_column("households", "family_card_number_index")
     op.drop_column("households", "family_card_number")
+    op.drop_column("households", "family_card_number_index")
     op.add_column(
         "members", sa.Column("version", sa.Integer(), nullable=False, server_default=sa.text("1"))
     )
@@ -937,6 +975,7 @@ def upgrade() -> None:
         ),
     )
     op.add_column("members", sa.Column("merged_into", sa.Uuid(), nullable=True))
+    op.add_column("members", sa.Column("content_sha256", sa.LargeBinary(), nullable=True))
     op.add_column("members", sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index(
         "ix_members_birth_year",
@@ -1059,6 +1098,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("ended_at is null"),
     )
     op.drop_column("members", "ended_at")
+    op.drop_column("members", "content_sha256")
     op.drop_column("members", "merged_into")
     op.drop_column("members", "warnings")
     op.drop_column("members", "hold_change_id")
@@ -1076,13 +1116,13 @@ def downgrade() -> None:
     op.drop_column("members", "version")
     op.add_column(
         "households",
-        sa.Column("family_card_number", postgresql.BYTEA(), autoincrement=False, nullable=True),
-    )
-    op.add_column(
-        "households",
         sa.Column(
             "family_card_number_index", postgresql.BYTEA(), autoincrement=False, nullable=True
         ),
+    )
+    op.add_column(
+        "households",
+        sa.Column("family_card_number", postgresql.BYTEA(), autoincrement=False, nullable=True),
     )
     op.drop_constraint(op.f("fk_households_registry_version_id"), "households", type_="foreignkey")
     op.drop_constraint(op.f("fk_households_merged_into"), "households", type_="foreignkey")
@@ -1109,6 +1149,7 @@ def downgrade() -> None:
         unique=False,
     )
     op.drop_column("households", "ended_at")
+    op.drop_column("households", "content_sha256")
     op.drop_column("households", "merged_into")
     op.drop_column("households", "registry_version_id")
     op.drop_column("households", "verified_at")
@@ -1177,6 +1218,8 @@ def downgrade() -> None:
     op.drop_table("operation_chunks")
     op.drop_table("bps_codes")
     op.drop_table("registry_rows")
+    op.drop_table("registry_refusals")
+    op.drop_table("registry_homes")
     op.drop_index(
         "ix_operations_waiting",
         table_name="operations",
