@@ -37,6 +37,8 @@ K = ChangeKind
 HERE = "slrt"
 HOUSEHOLD_CHANGED, MEMBER_CHANGED = "household.changed", "member.changed"
 NUMBERS = ("national_id", "family_card_number")
+# What a household that moves leaves behind, besides its village.
+PLACE = ("address", "rt", "rw")
 
 
 @dataclass(slots=True)
@@ -259,22 +261,27 @@ async def _lives(_: Applying) -> dict[str, Any]:
 
 async def _move(do: Applying) -> dict[str, Any]:
     village = await Regions(do.session).village(do.fields["region_code"])
-    assert village is not None
     row = do.member or do.household
+    assert village is not None
     assert row is not None
-    before: dict[str, Any] = {"region_code": row.village_code}
-    if do.member is not None:
-        before |= presence_of(do.member)
-        do.member.presence, do.member.presence_on = Presence.MOVED, do.today
+    left = row.village_code
+    if isinstance(row, Member):
+        undo = presence_of(row)
+        row.presence, row.presence_on = Presence.MOVED, do.today
     else:
-        assert do.household is not None
-        before |= {name: getattr(do.household, name) for name in ("address", "rt", "rw")}
-        for name in ("address", "rt", "rw"):
-            setattr(do.household, name, do.fields.get(name))
-        await _settle_in(do.session, do.household, village.code)
+        undo = {"before": _place(row)}
+        for name in PLACE:
+            value = do.fields.get(name)
+            setattr(row, name, None if value is None else COLUMNS[K.REPORT_MOVE][name](value))
+        await _settle_in(do.session, row, village.code)
+        undo |= {"after": _place(row)}
     _touch(row, do.at)
-    do.enter("moved", {"region_code": [before["region_code"], village.code]})
-    return {"fields": before}
+    do.enter("moved", {"region_code": [left, village.code]})
+    return undo
+
+
+def _place(household: Household) -> dict[str, Any]:
+    return {name: getattr(household, name) for name in ("village_code", *PLACE)}
 
 
 async def _settle_in(session: AsyncSession, household: Household, village_code: str) -> None:
@@ -335,7 +342,7 @@ async def undo(session: AsyncSession, change: RegistryChange, actor: Actor, at: 
     elif change.kind in (K.UPDATE_HOUSEHOLD, K.UPDATE_MEMBER):
         await _put_back(doing, kept)
     elif change.kind is K.REPORT_MOVE:
-        await _move_back(doing, kept["fields"])
+        await _move_back(doing, kept)
     elif change.kind is K.MERGE_DUPLICATE:
         await merging.part(session, change, kept, at)
     elif change.kind is K.REMOVE:
@@ -372,17 +379,18 @@ async def _put_back(do: Applying, kept: dict[str, Any]) -> None:
     row.facts_changed = said
 
 
-async def _move_back(do: Applying, before: dict[str, Any]) -> None:
+async def _move_back(do: Applying, kept: dict[str, Any]) -> None:
     if do.member is not None:
         if do.member.presence is Presence.MOVED:
-            do.member.presence, do.member.presence_on = presence_in(before)
+            do.member.presence, do.member.presence_on = presence_in(kept)
         return
     assert do.household is not None
-    for name in ("address", "rt", "rw"):
-        if getattr(do.household, name) == do.fields.get(name):
+    before, after = kept["before"], kept["after"]
+    for name in PLACE:
+        if getattr(do.household, name) == after[name]:
             setattr(do.household, name, before[name])
-    if do.household.village_code == do.fields["region_code"]:
-        await _settle_in(do.session, do.household, before["region_code"])
+    if do.household.village_code == after["village_code"]:
+        await _settle_in(do.session, do.household, before["village_code"])
 
 
 async def _bring_back(do: Applying, ended: list[str]) -> None:
