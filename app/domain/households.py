@@ -252,6 +252,8 @@ class RegistryEntry(InRegion, Record, table=True):
     at: datetime
 
 
+# Where a participation stands: its household, and its member if it is one person's.
+Place = tuple[UUID, UUID | None]
 # Where a family card number is sealed: the place it has had since the first version.
 CARD_PLACE = ("households", "family_card_number")
 
@@ -412,21 +414,42 @@ class Households:
         )
         return (await self.session.scalars(statement)).one_or_none()
 
-    async def move_participations(self, household_id: UUID, member_id: UUID, into: Member) -> None:
-        """What a person takes part in goes to the one they were merged into, if new there."""
-        known = sa.select(col(Participation.program_code), col(Participation.source)).where(
-            col(Participation.member_id) == into.id
-        )
-        place = sa.tuple_(col(Participation.program_code), col(Participation.source))
-        await self.session.execute(
+    async def lock_row(self, id: UUID) -> Household | Member:
+        """A household or a member, held until commit."""
+        if await self.find(id) is not None:
+            return await self.lock(id)
+        return await self.lock_member(id)
+
+    async def move_participations(self, whose: Place, into: Place) -> list[dict[str, Any]]:
+        """What one takes part in goes to another, if new there. Returns what was moved."""
+        program, source = col(Participation.program_code), col(Participation.source)
+        known = sa.select(program, source).where(_at(into))
+        statement = (
             sa.update(Participation)
-            .where(
-                col(Participation.household_id) == household_id,
-                col(Participation.member_id) == member_id,
-                place.not_in(known),
-            )
-            .values(household_id=into.household_id, member_id=into.id)
+            .where(_at(whose), sa.tuple_(program, source).not_in(known))
+            .values(household_id=into[0], member_id=into[1])
+            .returning(col(Participation.id))
+            .execution_options(synchronize_session=False)
         )
+        ids = await self.session.scalars(statement)
+        member_id = str(whose[1]) if whose[1] else None
+        return [
+            {"id": str(id), "household_id": str(whose[0]), "member_id": member_id} for id in ids
+        ]
+
+    async def return_participations(self, moved: list[dict[str, Any]], from_id: UUID) -> None:
+        """Undo `move_participations`, as far as they are still with a household."""
+        for kept in moved:
+            member_id = UUID(kept["member_id"]) if kept["member_id"] else None
+            await self.session.execute(
+                sa.update(Participation)
+                .where(
+                    col(Participation.id) == UUID(kept["id"]),
+                    col(Participation.household_id) == from_id,
+                )
+                .values(household_id=UUID(kept["household_id"]), member_id=member_id)
+                .execution_options(synchronize_session=False)
+            )
 
     async def move_belongings(self, household_id: UUID, into_id: UUID) -> dict[str, list[str]]:
         """Ids and families of a household belong to another from now on. Returns which."""
@@ -442,15 +465,25 @@ class Households:
             moved[name] = [str(id) for id in await self.session.scalars(statement)]
         return moved
 
-    async def move_back(self, household_id: UUID, moved: dict[str, list[str]]) -> None:
-        """Undo `move_belongings`."""
+    async def return_belongings(
+        self, household_id: UUID, from_id: UUID, moved: dict[str, list[str]]
+    ) -> None:
+        """Undo `move_belongings`, as far as they are still with the other."""
         for name, kind in BELONGINGS.items():
             whose: Any = kind
+            ids = [UUID(id) for id in moved[name]]
             await self.session.execute(
                 sa.update(kind)
-                .where(whose.id.in_([UUID(id) for id in moved[name]]))
+                .where(whose.id.in_(ids), whose.household_id == from_id)
                 .values(household_id=household_id)
             )
+
+
+def _at(place: Place) -> Any:
+    return sa.and_(
+        col(Participation.household_id) == place[0],
+        col(Participation.member_id).is_not_distinct_from(place[1]),
+    )
 
 
 # What hangs on a household, besides people, complaints and referrals.

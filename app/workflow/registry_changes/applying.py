@@ -31,12 +31,14 @@ from app.domain.registry_changes import (
 from app.workflow.history import log
 from app.workflow.registry_changes import merging
 from app.workflow.registry_changes.drafts import COLUMNS, JAKARTA
-from app.workflow.registry_changes.values import values_of
+from app.workflow.registry_changes.values import presence_in, presence_of, values_of
 
 K = ChangeKind
 HERE = "slrt"
 HOUSEHOLD_CHANGED, MEMBER_CHANGED = "household.changed", "member.changed"
 NUMBERS = ("national_id", "family_card_number")
+# What a household that moves leaves behind, besides its village.
+PLACE = ("address", "rt", "rw")
 
 
 @dataclass(slots=True)
@@ -97,11 +99,19 @@ def add_entry(
 async def rows_of(
     session: AsyncSession, change: RegistryChange
 ) -> tuple[Household | None, Member | None]:
-    """The household and member of a change, locked, the household first."""
-    households = Households(session)
-    household = await households.lock(change.household_id) if change.household_id else None
-    member = await households.lock_member(change.member_id) if change.member_id else None
-    return household, member
+    """The household and member of a change, locked, the household first.
+
+    The one to merge into is locked with them, in id order: two merges cannot meet head-on.
+    """
+    households, into = Households(session), {change.into_id} - {None}
+    homes = {change.household_id} | (set() if change.member_id else into)
+    people = {change.member_id} | (into if change.member_id else set())
+    found = {id: await households.lock(id) for id in sorted(one for one in homes if one)}
+    persons = {id: await households.lock_member(id) for id in sorted(one for one in people if one)}
+    return (
+        found[change.household_id] if change.household_id else None,
+        persons[change.member_id] if change.member_id else None,
+    )
 
 
 async def is_stale(session: AsyncSession, change: RegistryChange) -> bool:
@@ -133,8 +143,9 @@ async def apply(session: AsyncSession, change: RegistryChange, actor: Actor, at:
 async def _add_household(do: Applying) -> dict[str, Any]:
     sent = do.content.household or {}
     columns: dict[str, Any] = region_columns(do.change.village_code)
+    id = new_id()
     household = Household(
-        id=new_id(), registry_source=HERE, registry_id=str(do.change.id), address=sent["address"],
+        id=id, registry_source=HERE, registry_id=str(id), address=sent["address"],
         rt=sent["rt"], rw=sent["rw"], facts=sent["facts"], facts_source=HERE,
         facts_as_of=do.today, presence=Presence.FOUND, presence_on=do.today, verified_at=do.at,
         created_at=do.at, updated_at=do.at, **columns,
@@ -189,24 +200,18 @@ async def _update(do: Applying) -> dict[str, Any]:
     before = await values_of(do.session, do.household, do.member, do.fields)
     changed_before = {name: row.facts_changed.get(name) for name in do.fields}
     for name, value in do.fields.items():
-        await write(do.session, do.household, do.member, name, value, do.today)
+        await write(do, name, value)
+    after = await values_of(do.session, do.household, do.member, do.fields)
     said = {"source": HERE, "as_of": do.today.isoformat(), "change_id": str(do.change.id)}
     row.facts_changed = row.facts_changed | dict.fromkeys(do.fields, said)
     _touch(row, do.at)
-    do.enter("changed", {name: [before[name], value] for name, value in do.fields.items()})
-    return {"fields": before, "facts_changed": changed_before}
+    do.enter("changed", {name: [before[name], after[name]] for name in do.fields})
+    return {"fields": before, "after": after, "facts_changed": changed_before}
 
 
-async def write(
-    session: AsyncSession,
-    household: Household | None,
-    member: Member | None,
-    name: str,
-    value: Any,
-    today: date,
-) -> None:
+async def write(do: Applying, name: str, value: Any) -> None:
     """Write one field of a member, or else of a household; null clears it."""
-    row = member or household
+    row, member = do.member or do.household, do.member
     assert row is not None
     kind = K.UPDATE_MEMBER if member else K.UPDATE_HOUSEHOLD
     if name not in COLUMNS[kind]:
@@ -215,28 +220,27 @@ async def write(
         return
     typed = None if value is None else COLUMNS[kind][name](value)
     if name == "national_id" and member is not None:
-        Households(session).seal_national_id(member, value)
+        do.households.seal_national_id(member, value)
         member.warnings = national_id_warnings(value) if value else []
-    elif name == "family_card_number" and household is not None:
-        await _write_card(session, household, value)
+    elif name == "family_card_number" and isinstance(row, Household):
+        await _write_card(do, row, value)
     else:
         setattr(row, name, typed)
         if name == "birth_date" and member is not None:
             member.birth_year = typed.year if isinstance(typed, date) else None
         if name == "presence":
-            row.presence_on = today
+            row.presence_on = do.today
 
 
-async def _write_card(session: AsyncSession, household: Household, number: str | None) -> None:
-    households = Households(session)
-    families = (await households.families_of([household.id]))[household.id]
+async def _write_card(do: Applying, household: Household, number: str | None) -> None:
+    families = (await do.households.families_of([household.id]))[household.id]
     if families:
-        families[0].ended_at = household.updated_at
+        families[0].ended_at = do.at
     if number:
-        card = households.family(household, number, families[0].number if families else 1)
-        session.add(card)
-        await session.flush()
-        for member in (await households.members_of([household.id]))[household.id]:
+        card = do.households.family(household, number, families[0].number if families else 1)
+        do.session.add(card)
+        await do.session.flush()
+        for member in (await do.households.members_of([household.id]))[household.id]:
             if not families or member.family_id == families[0].id:
                 member.family_id = card.id
 
@@ -257,22 +261,27 @@ async def _lives(_: Applying) -> dict[str, Any]:
 
 async def _move(do: Applying) -> dict[str, Any]:
     village = await Regions(do.session).village(do.fields["region_code"])
-    assert village is not None
     row = do.member or do.household
+    assert village is not None
     assert row is not None
-    before: dict[str, Any] = {"region_code": row.village_code}
-    if do.member is not None:
-        before |= {"presence": do.member.presence}
-        do.member.presence, do.member.presence_on = Presence.MOVED, do.today
+    left = row.village_code
+    if isinstance(row, Member):
+        undo = presence_of(row)
+        row.presence, row.presence_on = Presence.MOVED, do.today
     else:
-        assert do.household is not None
-        before |= {name: getattr(do.household, name) for name in ("address", "rt", "rw")}
-        for name in ("address", "rt", "rw"):
-            setattr(do.household, name, do.fields.get(name))
-        await _settle_in(do.session, do.household, village.code)
+        undo = {"before": _place(row)}
+        for name in PLACE:
+            value = do.fields.get(name)
+            setattr(row, name, None if value is None else COLUMNS[K.REPORT_MOVE][name](value))
+        await _settle_in(do.session, row, village.code)
+        undo |= {"after": _place(row)}
     _touch(row, do.at)
-    do.enter("moved", {"region_code": [before["region_code"], village.code]})
-    return {"fields": before}
+    do.enter("moved", {"region_code": [left, village.code]})
+    return undo
+
+
+def _place(household: Household) -> dict[str, Any]:
+    return {name: getattr(household, name) for name in ("village_code", *PLACE)}
 
 
 async def _settle_in(session: AsyncSession, household: Household, village_code: str) -> None:
@@ -333,9 +342,9 @@ async def undo(session: AsyncSession, change: RegistryChange, actor: Actor, at: 
     elif change.kind in (K.UPDATE_HOUSEHOLD, K.UPDATE_MEMBER):
         await _put_back(doing, kept)
     elif change.kind is K.REPORT_MOVE:
-        await _move_back(doing, kept["fields"])
+        await _move_back(doing, kept)
     elif change.kind is K.MERGE_DUPLICATE:
-        await merging.part(session, household, member, kept, at)
+        await merging.part(session, change, kept, at)
     elif change.kind is K.REMOVE:
         await _bring_back(doing, kept["ended"])
     _touch(row, at)
@@ -362,30 +371,31 @@ async def _put_back(do: Applying, kept: dict[str, Any]) -> None:
     now = await values_of(do.session, do.household, do.member, do.fields)
     said = dict(row.facts_changed)
     for name, before in kept["fields"].items():
-        if now[name] == do.content.fields[name]:
-            await write(do.session, do.household, do.member, name, before, do.today)
+        if now[name] == kept["after"][name]:
+            await write(do, name, before)
             said.pop(name, None)
             if kept["facts_changed"].get(name):
                 said[name] = kept["facts_changed"][name]
     row.facts_changed = said
 
 
-async def _move_back(do: Applying, before: dict[str, Any]) -> None:
+async def _move_back(do: Applying, kept: dict[str, Any]) -> None:
     if do.member is not None:
-        presence = before["presence"]
-        do.member.presence = Presence(presence) if presence else None
+        if do.member.presence is Presence.MOVED:
+            do.member.presence, do.member.presence_on = presence_in(kept)
         return
     assert do.household is not None
-    for name in ("address", "rt", "rw"):
-        setattr(do.household, name, before[name])
-    await _settle_in(do.session, do.household, before["region_code"])
+    before, after = kept["before"], kept["after"]
+    for name in PLACE:
+        if getattr(do.household, name) == after[name]:
+            setattr(do.household, name, before[name])
+    if do.household.village_code == after["village_code"]:
+        await _settle_in(do.session, do.household, before["village_code"])
 
 
 async def _bring_back(do: Applying, ended: list[str]) -> None:
     for id in ended:
-        row = await do.households.find(UUID(id)) or await do.households.member(UUID(id))
-        assert row is not None
-        row.ended_at = None
+        (await do.households.lock_row(UUID(id))).ended_at = None
 
 
 def _touch(row: Household | Member, at: datetime) -> None:

@@ -14,6 +14,8 @@ from app.domain.registry_changes import RegistryChange
 from app.workflow.history import log
 from app.workflow.referrals import items
 from app.workflow.referrals.table import LINKED, ReferralAction
+from app.workflow.registry_changes.drafts import JAKARTA
+from app.workflow.registry_changes.values import presence_in, presence_of
 
 HOUSEHOLD_MERGED = "complaint.household_merged"
 R = ReferralState
@@ -22,7 +24,7 @@ R = ReferralState
 async def is_gone(session: AsyncSession, change: RegistryChange) -> bool:
     """Whether the one to merge into was merged itself, or has left the registry."""
     into = await _into(session, change)
-    return into is None or into.ended_at is not None
+    return into.ended_at is not None
 
 
 async def merge(
@@ -35,8 +37,9 @@ async def merge(
 ) -> dict[str, Any]:
     """Move what hangs on the duplicate to the one that stays; what was moved, for `part`."""
     into = await _into(session, change)
-    assert into is not None
-    moved: dict[str, Any] = {"complaints": [], "referrals": [], "members": [], "people": []}
+    moved: dict[str, Any] = {
+        name: [] for name in ("complaints", "referrals", "members", "participations", "ended")
+    }
     if member is not None:
         assert isinstance(into, Member)
         await _merge_member(session, member, into, moved, at)
@@ -44,12 +47,11 @@ async def merge(
         assert household is not None
         assert isinstance(into, Household)
         await _merge_household(session, household, into, moved, actor, at)
-    into.version += 1
-    into.updated_at = at
+    _touch(into, at)
     return moved
 
 
-async def _into(session: AsyncSession, change: RegistryChange) -> Household | Member | None:
+async def _into(session: AsyncSession, change: RegistryChange) -> Household | Member:
     assert change.into_id is not None
     households = Households(session)
     if change.member_id is not None:
@@ -62,11 +64,18 @@ async def _merge_member(
 ) -> None:
     for referral in await Referrals(session).of_beneficiary(member_id=member.id):
         await _move(session, referral, into.household_id, into.id, f"member:{into.id}", moved, at)
-    await Households(session).move_participations(member.household_id, member.id, into)
-    member.merged_into, member.ended_at = into.id, at
-    member.presence, member.presence_on = Presence.DUPLICATE, at.date()
-    member.version += 1
-    member.updated_at = at
+    place = (into.household_id, into.id)
+    moved["participations"] += await Households(session).move_participations(
+        (member.household_id, member.id), place
+    )
+    _end(member, into.id, moved, at)
+
+
+def _end(row: Household | Member, into_id: UUID, moved: dict[str, Any], at: datetime) -> None:
+    moved["ended"].append({"id": str(row.id), **presence_of(row)})
+    row.merged_into, row.ended_at = into_id, at
+    row.presence, row.presence_on = Presence.DUPLICATE, at.astimezone(JAKARTA).date()
+    _touch(row, at)
 
 
 async def _merge_household(
@@ -88,18 +97,22 @@ async def _merge_household(
         same = known.get(member.national_id_index or b"")
         if same is not None:
             await _merge_member(session, member, same, moved, at)
-            moved["people"].append(str(member.id))
-        else:
-            member.household_id, member.registry_id = into.id, None
-            moved["members"].append(str(member.id))
+            continue
+        moved["members"].append({"id": str(member.id), "registry_id": member.registry_id})
+        moved["participations"] += await households.move_participations(
+            (household.id, member.id), (into.id, member.id)
+        )
+        member.household_id, member.registry_id = into.id, None
     for referral in await Referrals(session).of_beneficiary(household_id=household.id):
         key = referral.beneficiary_key
         if key == f"household:{household.id}":
             key = f"household:{into.id}"
         await _move(session, referral, into.id, referral.member_id, key, moved, at)
+    moved["participations"] += await households.move_participations(
+        (household.id, None), (into.id, None)
+    )
     moved |= await households.move_belongings(household.id, into.id)
-    household.merged_into, household.ended_at = into.id, at
-    household.presence, household.presence_on = Presence.DUPLICATE, at.date()
+    _end(household, into.id, moved, at)
 
 
 async def _move(
@@ -118,6 +131,7 @@ async def _move(
             "household_id": str(referral.household_id) if referral.household_id else None,
             "member_id": str(referral.member_id) if referral.member_id else None,
             "key": referral.beneficiary_key,
+            "new_key": key,
         }
     )
     referrals = Referrals(session)
@@ -137,32 +151,36 @@ async def _move(
 
 
 async def part(
-    session: AsyncSession,
-    household: Household | None,
-    member: Member | None,
-    moved: dict[str, Any],
-    at: datetime,
+    session: AsyncSession, change: RegistryChange, moved: dict[str, Any], at: datetime
 ) -> None:
     """Take a merge back: what was moved returns, as far as nobody has moved it on."""
-    households, row = Households(session), member or household
-    assert row is not None
-    for one in await Complaints(session).lock_all([UUID(id) for id in moved["complaints"]]):
-        one.household_id = household.id if household else None
+    households, into = Households(session), await _into(session, change)
+    home = into.household_id if isinstance(into, Member) else into.id
+    for complaint in await Complaints(session).lock_all([UUID(id) for id in moved["complaints"]]):
+        if complaint.household_id == home:
+            complaint.household_id = change.household_id
     for kept in moved["referrals"]:
         referral = await Referrals(session).lock(UUID(kept["id"]))
-        referral.household_id = UUID(kept["household_id"]) if kept["household_id"] else None
-        referral.member_id = UUID(kept["member_id"]) if kept["member_id"] else None
-        referral.beneficiary_key = kept["key"]
-    if household is not None and member is None:
-        for id in moved["members"]:
-            (await households.lock_member(UUID(id))).household_id = household.id
-        await households.move_back(household.id, moved)
-    for id in moved["people"]:
-        _alone(await households.lock_member(UUID(id)))
-    _alone(row)
+        if (referral.household_id, referral.beneficiary_key) == (home, kept["new_key"]):
+            referral.household_id = UUID(kept["household_id"]) if kept["household_id"] else None
+            referral.member_id = UUID(kept["member_id"]) if kept["member_id"] else None
+            referral.beneficiary_key = kept["key"]
+    for kept in moved["members"]:
+        member = await households.lock_member(UUID(kept["id"]))
+        if member.household_id == home and change.household_id is not None:
+            member.household_id, member.registry_id = change.household_id, kept["registry_id"]
+    await households.return_participations(moved["participations"], home)
+    if isinstance(into, Household):
+        assert change.household_id is not None
+        await households.return_belongings(change.household_id, into.id, moved)
+    for kept in moved["ended"]:
+        row = await households.lock_row(UUID(kept["id"]))
+        row.merged_into = row.ended_at = None
+        row.presence, row.presence_on = presence_in(kept)
+        _touch(row, at)
+    _touch(into, at)
+
+
+def _touch(row: Household | Member, at: datetime) -> None:
+    row.version += 1
     row.updated_at = at
-
-
-def _alone(row: Household | Member) -> None:
-    row.merged_into = row.ended_at = None
-    row.presence = row.presence_on = None

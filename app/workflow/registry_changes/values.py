@@ -1,11 +1,12 @@
 """What stands in the registry now for the fields that a change names."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.households import Household, Households, Member
+from app.domain.households import Household, Households, Member, Presence
 
 
 async def values_of(
@@ -38,3 +39,14 @@ async def _value(
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def presence_of(row: Household | Member) -> dict[str, Any]:
+    """Whether the row was found and when, as JSON values."""
+    return {"presence": row.presence, "presence_on": _plain(row.presence_on)}
+
+
+def presence_in(kept: Mapping[str, Any]) -> tuple[Presence | None, date | None]:
+    """What `presence_of` kept."""
+    presence, day = kept["presence"], kept["presence_on"]
+    return Presence(presence) if presence else None, date.fromisoformat(day) if day else None
