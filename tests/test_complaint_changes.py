@@ -150,6 +150,8 @@ def test_two_equal_changes_of_a_survey_stay_two(world: World) -> None:
     done(world, SUPERVISOR, complaint["id"], "return_for_correction", note="Lantai?")
     surveyed(world, complaint["id"], [update(home)])
     assert states(world, complaint["id"]) == ["proposed", "withdrawn"]
+    done(world, SUPERVISOR, complaint["id"], "approve")
+    assert states(world, complaint["id"]) == ["supervisor_approved", "withdrawn"]
 
 
 def test_a_third_visit_in_vain_sends_the_drafts_of_the_desk_along(world: World) -> None:
@@ -178,6 +180,33 @@ def test_a_change_alone_is_enough_to_go_up_without_a_visit(world: World) -> None
     refused(
         act(world, "front.1", complaint["id"], "submit_without_visit"), 409, "nothing_to_submit"
     )
+
+
+def test_what_was_returned_as_stale_is_said_anew_by_the_next_survey(world: World) -> None:
+    home, _ = a_home(world)
+    complaint = bring(world, "assigned")
+    id = complaint["id"]
+    surveyed(world, id, [update(home)])
+    world.fetch("update households set version = 4 where id = $1", home)
+    done(world, SUPERVISOR, id, "approve")
+    assert states(world, id) == ["returned"]
+    # Its complaint is still undecided: it is corrected with that.
+    [stale] = changes_of(world, complaint_id=id)
+    refused(act_on_change(world, DESK, stale["id"], "resubmit"), 409, "decided_with_complaint")
+    done(world, MANAGER, id, "return_to_supervisor", note="Lantai?")
+    done(world, SUPERVISOR, id, "return_for_correction", note="Lantai?")
+    surveyed(world, id, [update(home)])
+    assert states(world, id) == ["withdrawn", "proposed"]
+    assert changes_of(world, complaint_id=id)[1]["base_version"] == 4
+
+
+def test_a_death_reported_meanwhile_stops_the_survey_that_reports_it_too(world: World) -> None:
+    _, people = a_home(world)
+    complaint = bring(world, "assigned")
+    saved = save_survey(world, complaint["id"], FIRST, registry_changes=[death(people[1])])
+    assert saved.status_code == 200
+    proposed(world, DESK, **death(people[1]))
+    refused(act(world, FIRST, complaint["id"], "submit_survey"), 409, "reported_already")
 
 
 # ── decided ──────────────────────────────────────────────────────────────────────────────────

@@ -425,6 +425,20 @@ def test_a_death_the_centre_knows_is_revoked_there_by_the_manager(world: World, 
     assert reported(world, member)["state"] == "proposed"
 
 
+def test_a_revocation_the_manager_returned_is_proposed_again(world: World) -> None:
+    member = somebody(world)
+    found = reported(world, member)
+    approved(world, found["id"])
+    world.fetch("update registry_changes set state = 'confirmed' where id = $1", found["id"])
+    back = revoke(world, OTHER_SUPERVISOR, member).json()
+    done(world, MANAGER, back["id"], "return", note="Surat mana?")
+    # The person has been alive since it was revoked, and stays so.
+    assert done(world, "front.1", back["id"], "resubmit")["state"] == "proposed"
+    assert approved(world, back["id"])["state"] == "manager_approved"
+    now = row(world, member)
+    assert (now["presence"], now["hold_change_id"]) == ("found", None)
+
+
 def test_only_a_supervisor_of_the_city_without_part_in_it_revokes_a_death(world: World) -> None:
     member = somebody(world)
     refused(revoke(world, OTHER_SUPERVISOR, member), 409, "not_reported_dead")

@@ -10,7 +10,7 @@ from app.domain.complaints import Complaint
 from app.domain.households import Household, Households, Member, MemberRelation, Presence
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.referrals import OPEN, Origin, Referrals
-from app.domain.registry_changes import ChangeKind, ChangeOrigin, RegistryChange, RegistryChanges
+from app.domain.registry_changes import ChangeKind, ChangeOrigin, RegistryChange
 from app.workflow import needs
 from app.workflow.complaints.case import staff_of
 from app.workflow.history import log
@@ -143,9 +143,3 @@ async def _tell_owners(session: AsyncSession, member: Member, step: Step, at: da
 async def _member(session: AsyncSession, change: RegistryChange) -> Member:
     assert change.member_id is not None
     return await Households(session).lock_member(change.member_id)
-
-
-async def death_of(session: AsyncSession, member: Member) -> RegistryChange | None:
-    """The report that stands, locked."""
-    found = await RegistryChanges(session).death_of(member.id)
-    return await RegistryChanges(session).lock(found.id) if found else None
