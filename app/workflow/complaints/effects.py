@@ -377,7 +377,10 @@ def _refused(do: Doing, refusals: list[Refusal]) -> Refused:
         elif one.fields:
             place = f"/data/refuse/{n}/fields"
             registry_items.check_fields(do.session, change, one.fields, place)
-            refused.fields[change.id] = dict.fromkeys(one.fields, one.reason)
+            said = refused.fields.setdefault(change.id, {})
+            said |= dict.fromkeys(one.fields, one.reason)
+            # Named one by one, they may not be all of them either.
+            registry_items.check_fields(do.session, change, said, place)
         else:
             refused.changes[change.id] = one.reason
     if faults:

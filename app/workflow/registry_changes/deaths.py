@@ -10,7 +10,7 @@ from app.domain.complaints import Complaint
 from app.domain.households import Household, Households, Member, MemberRelation, Presence
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.referrals import OPEN, Origin, Referrals
-from app.domain.registry_changes import ChangeKind, ChangeOrigin, RegistryChange, RegistryChanges
+from app.domain.registry_changes import ChangeKind, ChangeOrigin, RegistryChange
 from app.workflow import needs
 from app.workflow.complaints.case import staff_of
 from app.workflow.history import log
@@ -60,9 +60,15 @@ async def believe(
     actor: Actor,
     at: datetime,
     complaint: Complaint | None,
-) -> None:
-    """Approved by the supervisor: out of eligibility and worklists; the heirs are seen to."""
+) -> RegistryChange | None:
+    """Approved by the supervisor: out of eligibility and worklists; the heirs are seen to.
+
+    What it returns is to be proposed: who should be the new head, where the head has died.
+    """
     member = await _member(session, change)
+    if not member.alive:
+        # Believed before: the manager sent it back, or it is proposed anew to the centre.
+        return None
     member.presence, member.presence_on = Presence.DEAD, at.date()
     member.version += 1
     member.updated_at = at
@@ -71,22 +77,23 @@ async def believe(
     people = (await Households(session).members_of([household.id]))[household.id]
     rest = [one for one in people if one.alive and one.id != member.id]
     if not rest:
-        return
-    if member.relation is MemberRelation.HEAD:
-        await _propose_head(session, rest, complaint, at)
+        return None
     if complaint is None:
         staff = await staff_of(session, change.regency_code)
         desk = staff.holding(change.village_code, Role.PUSKESOS_OFFICER, *SECRETARIAT)
         Notifications(session).tell(
             [one.id for one in desk], SubjectKind.REGISTRY_CHANGE, change, Step.HEIRS, at
         )
-        return
-    await _draft_civil_documents(session, complaint, household, actor, at)
+    else:
+        await _draft_civil_documents(session, complaint, household, actor, at)
+    if member.relation is not MemberRelation.HEAD:
+        return None
+    return await _draft_head(session, rest, complaint, at)
 
 
-async def _propose_head(
+async def _draft_head(
     session: AsyncSession, people: list[Member], complaint: Complaint | None, at: datetime
-) -> None:
+) -> RegistryChange:
     """A new head: the spouse, else the eldest grown-up child, and so on; people decide."""
 
     def order(one: Member) -> Any:
@@ -97,7 +104,7 @@ async def _propose_head(
     proposal = ChangeDraft(
         kind=ChangeKind.UPDATE_MEMBER, member_id=new.id, fields={"relation": "head"}
     )
-    await drafting.draft(
+    return await drafting.draft(
         session, SYSTEM, proposal, ChangeOrigin.SYSTEM, at, complaint=complaint,
         regency_code=new.regency_code,
     )  # fmt: skip
@@ -136,9 +143,3 @@ async def _tell_owners(session: AsyncSession, member: Member, step: Step, at: da
 async def _member(session: AsyncSession, change: RegistryChange) -> Member:
     assert change.member_id is not None
     return await Households(session).lock_member(change.member_id)
-
-
-async def death_of(session: AsyncSession, member: Member) -> RegistryChange | None:
-    """The report that stands, locked."""
-    found = await RegistryChanges(session).death_of(member.id)
-    return await RegistryChanges(session).lock(found.id) if found else None

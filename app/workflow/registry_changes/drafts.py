@@ -276,7 +276,7 @@ async def check(
         if not anew and (not member.alive or known):
             raise Conflict("reported_already")
     lives = draft.kind is K.REVOKE_DEATH and member is not None and member.alive
-    if lives and await RegistryChanges(session).death_of(member.id) is None:  # type: ignore[union-attr]
+    if lives and not anew and await RegistryChanges(session).death_of(member.id) is None:  # type: ignore[union-attr]
         raise Conflict("not_reported_dead")
 
 

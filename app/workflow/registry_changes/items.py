@@ -153,7 +153,9 @@ async def approve_one(
         refused_fields=sorted(refused),
     )  # fmt: skip
     if change.kind is ChangeKind.REPORT_DEATH:
-        await deaths.believe(session, change, actor, at, complaint)
+        head = await deaths.believe(session, change, actor, at, complaint)
+        if head is not None:
+            await propose_one(session, head, SYSTEM, at, complaint)
 
 
 def check_fields(
