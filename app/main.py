@@ -163,7 +163,7 @@ def create_app(
         auth.router, auth.me_router, complaints.router, surveys.router, referrals.router,
         registry.router, registry_changes.router, inbox.router, notifications.router,
         catalogue.router, accounts.router, sweeps.router, visits.router, households.router,
-        imports.router, operations.router, dispatches.router,
+        imports.router, operations.router, dispatches.router, dispatches.answers_router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)
