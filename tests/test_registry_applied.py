@@ -591,6 +591,22 @@ def test_a_person_is_merged_with_referrals_and_participations(world: World) -> N
     assert same_there["id"]
 
 
+def test_a_complaint_that_holds_both_of_a_merged_need_goes_on_with_one(world: World) -> None:
+    twice, stays = a_household(world), a_household(world)
+    complaint, cancelled = referral_for(world, twice["id"], None)
+    _, kept = referral_for(world, stays["id"], None)
+    world.fetch(
+        "insert into complaint_referrals select (jsonb_populate_record(l, jsonb_build_object("
+        "'complaint_id', $2::uuid))).* from complaint_referrals l where referral_id = $1",
+        UUID(kept), UUID(complaint["id"]),
+    )  # fmt: skip
+    change = merge_of(world, household_id=twice["id"], into_id=stays["id"])
+    approved(world, change["id"])
+    assert row(world, "referrals", cancelled)["state"] == "cancelled"
+    now = get_complaint(world, "front.1", complaint["id"])
+    assert (now["state"], set(now["referral_ids"])) == ("forwarded", {cancelled, kept})
+
+
 def test_a_household_is_merged_with_all_that_hangs_on_it(world: World) -> None:
     home, other = a_household(world), a_household(world)
     same, moves = home["members"][:2]
