@@ -591,6 +591,22 @@ def test_a_person_is_merged_with_referrals_and_participations(world: World) -> N
     assert same_there["id"]
 
 
+def test_a_complaint_that_holds_both_of_a_merged_need_goes_on_with_one(world: World) -> None:
+    twice, stays = a_household(world), a_household(world)
+    complaint, cancelled = referral_for(world, twice["id"], None)
+    _, kept = referral_for(world, stays["id"], None)
+    world.fetch(
+        "insert into complaint_referrals select (jsonb_populate_record(l, jsonb_build_object("
+        "'complaint_id', $2::uuid))).* from complaint_referrals l where referral_id = $1",
+        UUID(kept), UUID(complaint["id"]),
+    )  # fmt: skip
+    change = merge_of(world, household_id=twice["id"], into_id=stays["id"])
+    approved(world, change["id"])
+    assert row(world, "referrals", cancelled)["state"] == "cancelled"
+    now = get_complaint(world, "front.1", complaint["id"])
+    assert (now["state"], set(now["referral_ids"])) == ("forwarded", {cancelled, kept})
+
+
 def test_a_household_is_merged_with_all_that_hangs_on_it(world: World) -> None:
     home, other = a_household(world), a_household(world)
     same, moves = home["members"][:2]
@@ -677,20 +693,23 @@ def test_a_merge_into_what_was_merged_meanwhile_is_returned(world: World) -> Non
 
 @pytest.mark.parametrize("name", ["household_id", "member_id"])
 def test_of_two_opposite_merges_at_once_one_is_applied(world: World, name: str) -> None:
-    pair = [a_household(world), a_household(world)]
-    ids = [one["id"] if name == "household_id" else one["members"][1]["id"] for one in pair]
-    changes = [
-        merge_of(world, **{name: ids[n], "into_id": ids[1 - n]})["id"] for n in (0, 1)
-    ]  # fmt: skip
-    for id in changes:
-        done(world, SUPERVISOR, id, "approve")
-    with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(lambda id: act(world, MANAGER, id, "approve"), changes))
-    states = sorted(one.json()["state"] for one in answers)
-    assert states == ["manager_approved", "returned"]
     table = "households" if name == "household_id" else "members"
-    ended = [row(world, table, id)["ended_at"] for id in ids]
-    assert sum(one is not None for one in ended) == 1
+    for _ in range(4):
+        pair = [a_household(world), a_household(world)]
+        ids = [one["id"] if table == "households" else one["members"][1]["id"] for one in pair]
+        wanted = [{name: ids[n], "into_id": ids[1 - n]} for n in (0, 1)]
+        changes = [merge_of(world, **one)["id"] for one in wanted]
+        reads = [f'"{done(world, SUPERVISOR, id, "approve")["version"]}"' for id in changes]
+        with ThreadPoolExecutor(2) as pool:
+            answers = [
+                pool.submit(act, world, MANAGER, id, "approve", if_match)
+                for id, if_match in zip(changes, reads, strict=True)
+            ]
+        bodies = [one.result().json() for one in answers]
+        states = sorted(one.get("state", one.get("code")) for one in bodies)
+        assert states == ["manager_approved", "returned"]
+        ended = [row(world, table, id)["ended_at"] for id in ids]
+        assert sum(one is not None for one in ended) == 1
 
 
 def test_the_same_approval_sent_twice_applies_once(world: World) -> None:
