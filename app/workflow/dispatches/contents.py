@@ -66,8 +66,10 @@ def _content(session: AsyncSession, change: RegistryChange, known: Known) -> dic
     }
     died_on = fields.pop("died_on", None)
     member = known.members.get(change.member_id) if change.member_id else None
+    # What is approved has been applied: what it added is there, too.
     household_id = member.household_id if member else change.household_id
-    household = known.households.get(household_id) if household_id else None
+    assert household_id is not None
+    household = known.households[household_id]
     return {
         "change_id": str(change.id),
         "kind": str(change.kind),
@@ -88,10 +90,8 @@ def _content(session: AsyncSession, change: RegistryChange, known: Known) -> dic
     }
 
 
-def _ids(household: Household | None, member: Member | None, known: Known) -> list[dict[str, str]]:
+def _ids(household: Household, member: Member | None, known: Known) -> list[dict[str, str]]:
     """The ids of the household in every source, and that of the person where they have one."""
-    if household is None:
-        return []
     found = [
         {"of": "household", "source": one.source, "kind": one.kind, "value": one.value}
         for one in known.registry_ids[household.id]
@@ -107,7 +107,7 @@ def _ids(household: Household | None, member: Member | None, known: Known) -> li
 
 def _person(
     session: AsyncSession,
-    household: Household | None,
+    household: Household,
     member: Member | None,
     said: ChangeContent,
     known: Known,
@@ -120,7 +120,7 @@ def _person(
         card = card or _card(session, household, None, known)
         names = ("national_id", "name", "birth_date")
         return {name: new[name] for name in names} | {"family_card_number": card}
-    person = member or (known.heads.get(household.id) if household else None)
+    person = member or known.heads.get(household.id)
     now: dict[str, Any] = {
         "national_id": Households(session).national_id(person) if person else None,
         "name": person.name if person else None,
@@ -138,10 +138,10 @@ def _new(said: ChangeContent) -> dict[str, Any] | None:
 
 
 def _card(
-    session: AsyncSession, household: Household | None, member: Member | None, known: Known
+    session: AsyncSession, household: Household, member: Member | None, known: Known
 ) -> str | None:
     """The card of the person's family, else the household's first."""
-    families = known.families[household.id] if household else []
+    families = known.families[household.id]
     own = [one for one in families if member and one.id == member.family_id]
     card = next(iter([*own, *families]), None)
     return Households(session).family_card_number(card) if card else None
