@@ -24,12 +24,12 @@ $(READY): requirements-dev.lock pyproject.toml
 
 test: $(READY) ## all tests, with coverage of what must be covered
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not deep" --cov --cov-report=
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not deep" --cov --cov-report=
 	$(BIN)/coverage report --include='app/domain/*,app/workflow/*,app/auth.py' --fail-under=100
 	$(BIN)/coverage report --fail-under=95
 
 test-pg15: $(READY) ## the API and concurrency tests once more, against Debian's PostgreSQL 15
-	SLRT_TEST_POSTGRESQL=/usr/lib/postgresql/15/bin $(BIN)/python -m pytest -n 2 \
+	SLRT_TEST_POSTGRESQL=/usr/lib/postgresql/15/bin $(BIN)/python -m pytest -n 3 \
 		--dist loadfile --no-loadscope-reorder -m "not deep and not embedded"
 
 check: $(READY) ## format, lint, types, import contracts, contract drift
