@@ -68,3 +68,59 @@ def test_an_update_goes_through_two_pairs_of_eyes_and_is_applied(world: World) -
     after = world.as_("front.1").get(f"/households/{home['id']}").json()
     assert after["address"] == fields["address"]
     assert after["version"] == home["version"] + 1
+
+
+NOBODY = "00000000-0000-7000-8000-000000000000"
+PERSON = {"name": "Budi", "relation": "child"}
+HEAD_PERSON = {"name": "Sri", "relation": "head"}
+HOME = {"region_code": WATES, "people": [HEAD_PERSON]}
+
+
+def code(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+def test_a_proposal_that_does_not_fit_is_told_why(world: World) -> None:
+    home = a_household(world)
+    one, other = (member["id"] for member in home["members"][:2])
+    of_home: dict[str, Any] = {"household_id": home["id"]}
+    for body, wanted in (
+        ({"kind": "update_household"}, "target_mismatch"),
+        ({"kind": "update_household", "member_id": one}, "target_mismatch"),
+        ({"kind": "remove", "member_id": one} | of_home, "target_mismatch"),
+        ({"kind": "update_household", "household_id": NOBODY}, "unknown_household"),
+        ({"kind": "update_member", "member_id": NOBODY}, "unknown_member"),
+        ({"kind": "update_household"} | of_home, "missing"),
+        ({"kind": "remove", "fields": {"rt": "1"}, "note": "x"} | of_home, "unknown_field"),
+        ({"kind": "remove"} | of_home, "note_required"),
+        ({"kind": "add_member"} | of_home, "missing"),
+        ({"kind": "add_household"}, "missing"),
+        ({"kind": "add_household", "household": HOME | {"region_code": "35.76.02.9999"}},
+            "unknown_region"),
+        ({"kind": "add_household", "household": HOME | {"people": [PERSON]}}, "no_head"),
+        ({"kind": "add_household", "household": HOME | {"people": [HEAD_PERSON] * 2}},
+            "more_than_one_head"),
+        ({"kind": "add_household", "household": HOME | {"facts": {"magic": 1}}}, "unknown_field"),
+        ({"kind": "add_member", "person": PERSON | {"facts": {"works": 1}}} | of_home,
+            "wrong_type"),
+        ({"kind": "add_member", "person": PERSON | {"birth_date": "2999-01-01"}} | of_home,
+            "implausible_date"),
+        ({"kind": "merge_duplicate", "member_id": one}, "unknown_duplicate"),
+        ({"kind": "merge_duplicate", "member_id": one, "into_id": one}, "unknown_duplicate"),
+        ({"kind": "merge_duplicate", "into_id": NOBODY} | of_home, "unknown_duplicate"),
+        ({"kind": "report_move", "fields": {"rt": "1"}, "member_id": one}, "missing"),
+        ({"kind": "report_move", "fields": {"region_code": "35.76.02.9999"}, "member_id": one},
+            "unknown_region"),
+        ({"kind": "report_death", "fields": {"died_on": "2020-01-01"}, "member_id": other},
+            "evidence_missing"),
+        ({"kind": "report_death", "fields": {"died_on": "1800-01-01"}, "member_id": other},
+            "implausible_date"),
+        ({"kind": "update_member", "fields": {"name": None}, "member_id": one}, "missing"),
+        ({"kind": "update_member", "fields": {"magic": 1}, "member_id": one}, "unknown_field"),
+        ({"kind": "update_member", "fields": {"sex": "x"}, "member_id": one}, "invalid"),
+        ({"kind": "update_member", "fields": {"presence": "moved"}, "member_id": one},
+            "not_an_option"),
+        ({"kind": "update_member", "fields": {"work_hours": 169, "magic": 1}, "member_id": one},
+            "validation_failed"),
+    ):  # fmt: skip
+        assert code(propose(world, **body)) == (422, wanted), body
