@@ -168,8 +168,7 @@ def _change_reasons(actor: Actor) -> list[tuple[Why, Any]]:
     add(Why.ESCALATED, managed, sa.or_(proposed, back), level >= 2)
     add(Why.ESCALATED, actor.regions(Role.HEAD), approved, level >= 1)
     add(Why.POOL, actor.regions(Role.PUSKESOS_OFFICER, *SECRETARIAT), back)
-    if actor.regions(Role.FACILITATOR):
-        reasons.append((Why.ASSIGNED, sa.and_(K.proposed_by == me, back)))
+    reasons.append((Why.ASSIGNED, sa.and_(K.proposed_by == me, back)))
     return reasons
 
 
@@ -242,7 +241,7 @@ def _waiting(actor: Actor, at: datetime) -> Any:
             K.complaint_id,
             C.ticket,
             sa.cast(K.state, sa.Text),
-            _why(changes) if changes else sa.literal(""),
+            _why(changes),
             K.stage_entered_at,
             K.due_at,
             sa.func.coalesce(sa.cast(C.priority, sa.Text), str(Priority.NORMAL)),

@@ -329,10 +329,11 @@ def seen_by(actor: Actor, at: datetime) -> Any:
     offices = actor.regions(
         Role.PUSKESOS_OFFICER, *SECRETARIAT, Role.MANAGER, Role.HEAD, Role.DATA_PROTECTION_OFFICER
     )
-    seen = [within(R, offices), within(R, cities(actor.regions(Role.SUPERVISOR)))]
+    mine = R.proposed_by == actor.id
+    seen = [mine, within(R, offices), within(R, cities(actor.regions(Role.SUPERVISOR)))]
     if managed := actor.regions(Role.PROGRAM_MANAGER):
         seen.append(sa.and_(within(R, managed), R.applied_at.is_not(None)))
     if actor.regions(Role.FACILITATOR):
         in_sight = sa.select(Complaint.id).where(visible_to(actor, at))  # type: ignore[call-overload]
-        seen += [R.proposed_by == actor.id, R.complaint_id.in_(in_sight)]
+        seen.append(R.complaint_id.in_(in_sight))
     return sa.or_(sa.false(), *seen)

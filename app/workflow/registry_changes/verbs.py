@@ -140,12 +140,14 @@ async def _revoke_death(
     change = await drafting.draft(session, actor, wanted, ChangeOrigin.DESK, at)
     await session.flush()
     assert change.member_id is not None
+    if not actor.holds_near(change.regency_code, Role.SUPERVISOR, Role.MANAGER):
+        raise Forbidden("role_not_allowed")
     found = await RegistryChanges(session).death_of(change.member_id)
     if found is None:
         raise Conflict("not_reported_dead")
+    if found.complaint_id is not None:
+        await Complaints(session).lock(found.complaint_id)
     death = await RegistryChanges(session).lock(found.id)
-    if not actor.holds_near(change.regency_code, Role.SUPERVISOR, Role.MANAGER):
-        raise Forbidden("role_not_allowed")
     if actor.id in (death.approved_by, death.confirmed_by, death.proposed_by):
         raise Forbidden("four_eyes")
     told = death.state not in (*TAKEN_BACK, S.SUPERVISOR_APPROVED, S.MANAGER_APPROVED)
