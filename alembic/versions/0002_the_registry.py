@@ -1007,19 +1007,19 @@ def upgrade() -> None:
         postgresql_where=sa.text("registry_id is not null and ended_at is null"),
     )
     op.create_foreign_key(
-        op.f("fk_members_family_id"),
+        op.f("fk_members_merged_into"),
         "members",
-        "families",
-        ["family_id"],
+        "members",
+        ["merged_into"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
     )
     op.create_foreign_key(
-        op.f("fk_members_merged_into"),
+        op.f("fk_members_family_id"),
         "members",
-        "members",
-        ["merged_into"],
+        "families",
+        ["family_id"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
@@ -1074,8 +1074,8 @@ def downgrade() -> None:
     op.alter_column("surveys", "complaint_id", existing_type=sa.UUID(), nullable=False)
     op.drop_column("surveys", "visit_id")
     op.drop_index(op.f("ix_referrals_member_id"), table_name="referrals")
-    op.drop_constraint(op.f("fk_members_merged_into"), "members", type_="foreignkey")
     op.drop_constraint(op.f("fk_members_family_id"), "members", type_="foreignkey")
+    op.drop_constraint(op.f("fk_members_merged_into"), "members", type_="foreignkey")
     op.drop_index(
         "uq_members_registry_id",
         table_name="members",
