@@ -307,10 +307,10 @@ def keys_retire(key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
 
     async def go(database: Database) -> int:
         async with engine_of(database, "slrt-keys") as (_, sessions):
-            used = (await rotation.under(sessions))[key_id]
+            path = deployment.keys_file(settings)
+            used = await rotation.retire(sessions, key_id, lambda: keys.retire(path, key_id))
         if used:
             raise KeysError(f"{used} values are sealed under {key_id}. Rotate first.")
-        keys.retire(deployment.keys_file(settings), key_id)
         out.print(f"retired {key_id}")
         return 0
 

@@ -33,6 +33,20 @@ async def under(sessions: Sessions) -> Counter[str]:
     return total
 
 
+async def retire(sessions: Sessions, key_id: str, take_out: Callable[[], None]) -> int:
+    """Take a key out that nothing is sealed under. Returns how many values need it; then it stays.
+
+    What an import or a call is writing just now counts too: it is waited for.
+    """
+    async with sessions.begin() as session:
+        values = SealedValues(session)
+        await values.hold()
+        used = sum([(await values.count(sealed)).get(key_id, 0) for sealed in SEALED])
+        if not used:
+            take_out()
+    return used
+
+
 async def reseal(sessions: Sessions, current: str, told: Callable[[int, int], None]) -> int:
     """Bring everything under the current key; `told` hears how many are done, of how many.
 

@@ -45,6 +45,7 @@ SEALED = (
     _own(RegistryChange, "content"),
     _own(RegistryChange, "undo"),
     Sealed(RegistryRow, "national_id", ("members", "national_id"), "member_id"),
+    Sealed(RegistryRow, "family_card_number", CARD_PLACE, "family_id"),
     _own(Survey, "content"),
     Sealed(DispatchRow, "content", ("dispatch_rows", "content"), "registry_change_id"),
 )
@@ -66,6 +67,12 @@ class SealedValues:
         statement = sa.select(key_id, sa.func.count()).where(column.is_not(None)).group_by(key_id)
         rows = (await self.session.execute(statement.order_by(key_id))).all()
         return {str(id): int(count) for id, count in rows}
+
+    async def hold(self) -> None:
+        """Wait for all who are writing, and let nobody write until the end of the transaction."""
+        await self.session.execute(sa.text("set local lock_timeout = '10s'"))
+        names = ", ".join(sorted({one.table.__tablename__ for one in SEALED}))
+        await self.session.execute(sa.text(f"lock table {names} in share mode"))
 
     async def reseal(self, sealed: Sealed, after: Place | None, limit: int) -> list[Place]:
         """Seal the next values of a column under the current key; the primary keys of their rows.
