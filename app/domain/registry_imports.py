@@ -109,13 +109,12 @@ class RegistryImports:
             sql.ENDED_MEMBERS, *sql.ENTRIES,
         ):  # fmt: skip
             await self._run(statement)
-        return version_id
-
-    async def refresh_statistics(self) -> None:
-        """So that the first questions after a large import are answered as fast as later ones."""
-        await self.session.execute(sa.text("set local statement_timeout = '60s'"))
+        # Checked here and not at the commit, which is then short: others wait for its locks.
+        await self._run("set constraints all immediate")
+        # So that the first questions after a large import are answered as fast as later ones.
         for table in ("households", "members", "registry_ids", "families", "welfare_ranks"):
-            await self.session.execute(sa.text(f"analyze {table}"))
+            await self._run(f"analyze {table}")
+        return version_id
 
     async def pairs(self) -> list[tuple[UUID, UUID]]:
         """People of this file who have one number with somebody of another household."""

@@ -5,11 +5,13 @@ as if it had never been.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import IO, Any, Final
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.domain.base import slrt_now
@@ -28,6 +30,7 @@ from app.workflow.imports.people import Checker, Staged
 from app.workflow.imports.reader import Read, SourceFile, open_file
 from app.workflow.imports.requests import ImportRequest
 
+logger = logging.getLogger("slrt.imports")
 ROWS_AT_ONCE: Final = 4_000
 Sessions = async_sessionmaker[AsyncSession]
 Told = Callable[[str, int, int], None]
@@ -180,7 +183,7 @@ class Import:
         try:
             await asyncio.wait((doing, keeping), return_when=asyncio.FIRST_COMPLETED)
             if not doing.done():
-                # Keeping ends only by an error: the lease is lost, or the database is.
+                # Keeping ends only where the lease is lost.
                 doing.cancel()
             await asyncio.gather(doing, return_exceptions=True)
             await (keeping if doing.cancelled() else doing)
@@ -191,8 +194,12 @@ class Import:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(LEASE.total_seconds() / 6)
-            async with self.sessions.begin() as session:
-                await Operations(session).step(self.id, self.fence)
+            try:
+                async with self.sessions.begin() as session:
+                    await Operations(session).step(self.id, self.fence)
+            except DBAPIError:
+                # The row is held, or the database is away for a moment: the next time will do.
+                logger.info("a lease was not renewed", extra={"operation_id": str(self.id)})
 
     async def _apply(self) -> None:
         """Compare and apply in one transaction; a dry run only compares."""
@@ -204,9 +211,6 @@ class Import:
             raise StillApplying
         async with self.sessions.begin() as session:
             await RegistryRows(session).clear(self.id)
-        if not self.request.dry_run:
-            async with self.sessions.begin() as session:
-                await RegistryImports(session, self.id, self.request.file()).refresh_statistics()
 
     async def _applied(self) -> bool:
         """False where another import of the city is just being applied."""
