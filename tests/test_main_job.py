@@ -12,5 +12,5 @@ def test_a_complaint_travels_from_the_desk_to_the_answer_told(world: World) -> N
     steps = [event["action"] for event in events(world, complaint["id"])]
     assert steps == [
         "submit", "registry_checked", "forward_to_secretariat", "assign", "saved",
-        "submit_survey", "approve", "forward", "settle", "deliver_answer",
+        "submit_survey", "approve", "forward", "at_centre", "settle", "deliver_answer",
     ]  # fmt: skip

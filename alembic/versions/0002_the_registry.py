@@ -884,19 +884,19 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at is null"),
     )
     op.create_foreign_key(
-        op.f("fk_households_registry_version_id"),
+        op.f("fk_households_merged_into"),
         "households",
-        "registry_versions",
-        ["registry_version_id"],
+        "households",
+        ["merged_into"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
     )
     op.create_foreign_key(
-        op.f("fk_households_merged_into"),
+        op.f("fk_households_registry_version_id"),
         "households",
-        "households",
-        ["merged_into"],
+        "registry_versions",
+        ["registry_version_id"],
         ["id"],
         initially="DEFERRED",
         deferrable=True,
@@ -909,8 +909,8 @@ def upgrade() -> None:
         " regency_code, district_code, village_code from households"
         " where family_card_number is not null"
     )
-    op.drop_column("households", "family_card_number_index")
     op.drop_column("households", "family_card_number")
+    op.drop_column("households", "family_card_number_index")
     op.add_column(
         "members", sa.Column("version", sa.Integer(), nullable=False, server_default=sa.text("1"))
     )
@@ -1116,16 +1116,16 @@ def downgrade() -> None:
     op.drop_column("members", "version")
     op.add_column(
         "households",
-        sa.Column("family_card_number", postgresql.BYTEA(), autoincrement=False, nullable=True),
-    )
-    op.add_column(
-        "households",
         sa.Column(
             "family_card_number_index", postgresql.BYTEA(), autoincrement=False, nullable=True
         ),
     )
-    op.drop_constraint(op.f("fk_households_merged_into"), "households", type_="foreignkey")
+    op.add_column(
+        "households",
+        sa.Column("family_card_number", postgresql.BYTEA(), autoincrement=False, nullable=True),
+    )
     op.drop_constraint(op.f("fk_households_registry_version_id"), "households", type_="foreignkey")
+    op.drop_constraint(op.f("fk_households_merged_into"), "households", type_="foreignkey")
     op.drop_index(
         "ix_households_verified_at",
         table_name="households",

@@ -198,10 +198,7 @@ class RegistryChanges:
             .with_for_update()
             .execution_options(populate_existing=True)
         )
-        change = (await self.session.scalars(statement)).one_or_none()
-        if change is None:
-            raise NotFound
-        return change
+        return (await self.session.scalars(statement)).one()
 
     async def find(self, id: UUID) -> RegistryChange | None:
         return await self.session.get(RegistryChange, id)
