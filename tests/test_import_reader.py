@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from datetime import date
+from datetime import date, time
 from typing import Any
 from uuid import uuid4
 
@@ -10,9 +10,10 @@ import pytest
 from openpyxl import Workbook
 
 from app import keys
+from app.domain.errors import Invalid
 from app.domain.places import Places, Said, Unplaced
 from app.domain.regions import Region, RegionLevel, region_rows
-from app.domain.registry_layouts import Column, bdt2015, normal, slrt
+from app.domain.registry_layouts import Column, bdt2015, by_map, normal, slrt
 from app.workflow.imports import cells, columns, reader
 from app.workflow.imports.faults import Refused, Unreadable
 from app.workflow.imports.people import Checker, quick_ids
@@ -122,13 +123,13 @@ def workbook(*rows: list[Any]) -> bytes:
 
 
 def test_cells_of_a_workbook_are_read_as_text() -> None:
-    day = date(1984, 7, 5)
+    day, noon = date(1984, 7, 5), time(12)
     content = workbook(
-        ["a", "b"], ["x", 1, 2.5, True, None, day], [], [3.0, 3576024507849001, "=A1", None]
+        ["a", "b"], ["x", 1, 2.5, True, None, day, noon], [], [3.0, 3576024507849001, "=A1", None]
     )
     rows = read(content)
     assert told(rows)[1:] == [
-        (2, ["x", "1", "2.5", "1", "", "1984-07-05"]),
+        (2, ["x", "1", "2.5", "1", "", "1984-07-05", "12:00:00"]),
         (4, ["3", "3.576025e+15", "=A1"]),
     ]
     assert told(read(content, 0, 2)) == told(rows)[2:]
@@ -350,6 +351,66 @@ def test_rows_that_are_cut_short_or_too_old_are_refused() -> None:
     one = checker(SHORT)
     one.take(Read(2, row[:3], 0, 2, None, "no_line_end"))
     assert one.hand_over()[1].faults[0].code == "truncated"
+
+
+def test_what_the_reader_found_is_listed() -> None:
+    one = checker(SHORT)
+    one.take(Read(2, [], 0, 2, "quotes_broken", "encoding_mixed"))
+    one.take(Read(3, ["R1", "Wates", "José", "head", "", "", ""], 0, 3, None, "encoding_mixed"))
+    (_, people, _), tally = one.hand_over()
+    assert [(fault.line, fault.code, fault.refused) for fault in tally.faults] == [
+        (2, "encoding_mixed", False), (2, "quotes_broken", True), (3, "encoding_mixed", False),
+    ]  # fmt: skip
+    assert len(people) == 1
+
+
+def test_codes_of_programmes_and_presence_are_read_or_warned_of() -> None:
+    layout = by_map(
+        {
+            "household_id": 1, "village_name": 2, "name": 3, "relation": 4,
+            "program:PKH": {"column": 5, "values": {"ADA": True}}, "national_id": 6,
+            "age_years": 7, "presence": {"column": 8, "values": {"x": None, "m": "dead"}},
+        }
+    )  # fmt: skip
+    header = ["id", "desa", "nama", "hub", "pkh", "nik", "umur", "ada"]
+    placed = columns.placed(layout, header)
+    one = Checker(
+        uuid4(), placed, 8, False, PLACES, keys.throwaway().data, date(2026, 11, 24),
+        frozenset({"PKH"}),
+    )  # fmt: skip
+    one.take(Read(2, ["R1", "Wates", "Siti", "head", "?", "3576029999990001", "30", "m"], 0, 2))
+    one.take(Read(3, ["R2", "Wates", "Ani", "head", "ada", "3576020507840001", "20", "x"], 0, 3))
+    (homes, people, _), tally = one.hand_over()
+    assert [(fault.line, fault.code) for fault in tally.faults] == [
+        (2, "fact_unreadable"), (2, "national_id_structure"), (3, "national_id_birth_date"),
+    ]  # fmt: skip
+    assert [home[12] for home in homes] == [[], ["PKH"]]
+    assert [row[13] for row in people] == ["dead", None]
+    with pytest.raises(Unreadable):
+        columns.placed(layout, header[:3])
+
+
+def test_a_map_may_say_any_text_for_what_is_free() -> None:
+    layout = by_map(
+        {
+            "household_id": 1, "village_name": 2, "name": 3, "relation": 4,
+            "occupation": {"column": 5, "values": {"1": "Buruh"}},
+        }
+    )  # fmt: skip
+    assert layout.columns[-1].values == {"1": "Buruh"}
+    with pytest.raises(Invalid, match="map_invalid"):
+        by_map({"birth_date": {"column": 1, "date": "%d/%m/%Y %q"}})
+    with pytest.raises(Invalid, match="map_invalid"):
+        by_map([])
+
+
+def test_two_people_of_one_card_share_a_family() -> None:
+    header = ["family_card_number", "village_name", "name", "relation", "member_number"]
+    one = checker(header)
+    for n, name in enumerate(("Siti", "Budi"), 1):
+        one.take(Read(n, ["3576021001200001", "Wates", name, "head", str(n)], 0, n))
+    (_, people, _), _ = one.hand_over()
+    assert people[0][14] == people[1][14] is not None
 
 
 def test_a_leap_day_in_a_number_is_a_birth_date_only_in_a_leap_year() -> None:

@@ -4,26 +4,36 @@ import asyncio
 import csv
 import io
 import json
+import os
+import platform
 import re
 import signal
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
+import sqlalchemy as sa
 from openpyxl import Workbook
 
+from app import importing
 from app.database import create_engine, create_sessions
 from app.demo import registry_file
+from app.domain.errors import Conflict, Invalid
 from app.domain.identifiers import national_id_warnings
-from app.domain.operations import Operations
+from app.domain.operations import LostLease, Operations, OperationStatus
+from app.domain.registry_imports import APPLY_LOCK, RegistryImports
 from app.domain.registry_statements import REGION_OF
 from app.problems.catalogue import FAULTS
 from app.routers import bodies
 from app.workflow import operations
+from app.workflow.imports import run
 from app.workflow.imports.faults import REFUSALS, WARNINGS
+from app.workflow.imports.requests import ImportRequest
 from tests import processes
 from tests.conftest import World
 from tests.flows import NATIONAL_ID, key
@@ -796,6 +806,159 @@ async def test_a_runner_that_lost_its_lease_writes_nothing_more(world: World) ->
     found = await asyncio.to_thread(operation, world, id)
     assert (found["status"], found["attempts"]) == ("succeeded", 2)
     assert found["result"]["people"]["new"] == 50
+
+
+def leased(world: World) -> None:
+    """The lease of whoever ran it has run out."""
+    world.fetch(
+        "update operations set lease_until = now() - interval '1 second' where finished_at is null"
+    )
+
+
+def test_an_import_waits_while_another_of_the_city_is_applied(world: World) -> None:
+    id = send(world, own({})).json()["id"]
+
+    async def while_locked() -> None:
+        connection = await asyncpg.connect(
+            host=str(world.cluster.socket_dir), user="slrt", database=world.database
+        )
+        try:
+            await connection.execute(f"select pg_advisory_lock({APPLY_LOCK}, hashtext('35.76'))")
+            await asyncio.to_thread(world.sweep, "operations")
+        finally:
+            await connection.close()
+
+    asyncio.run(while_locked())
+    assert operation(world, id)["status"] == "running"
+    assert one(world, "select count(*) from members") == 0
+    leased(world)
+    world.sweep("operations")
+    assert operation(world, id)["status"] == "succeeded"
+    assert operation(world, id)["result"]["attempts"] == 2
+
+
+def test_an_import_that_is_cancelled_while_it_applies_leaves_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = send(world, own({})).json()["id"]
+    monkeypatch.setattr(run, "LEASE", timedelta(seconds=0.3))
+    apply = RegistryImports.apply
+
+    async def slowly(self: Any, *more: Any) -> Any:
+        found = await apply(self, *more)
+        await asyncio.to_thread(
+            world.as_("front.1").post, f"/operations/{id}/cancel", headers=key()
+        )
+        await asyncio.sleep(10)
+        return found
+
+    monkeypatch.setattr(RegistryImports, "apply", slowly)
+    world.sweep("operations")
+    assert operation(world, id)["status"] == "cancelled"
+    assert one(world, "select count(*) from members") == 0
+    assert one(world, "select count(*) from registry_versions") == 0
+
+
+def test_a_lease_that_is_renewed_late_ends_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = send(world, own({})).json()["id"]
+    monkeypatch.setattr(run, "LEASE", timedelta(seconds=0.1))
+    step, apply, late = Operations.step, RegistryImports.apply, []
+
+    async def busy(self: Operations, id: Any, fence: int, **values: Any) -> None:
+        if not values and len(late) < 3:
+            late.append(1)
+            raise sa.exc.DBAPIError("update", None, Exception())
+        await step(self, id, fence, **values)
+
+    async def slowly(self: Any, *more: Any) -> Any:
+        await asyncio.sleep(0.3)
+        return await apply(self, *more)
+
+    monkeypatch.setattr(Operations, "step", busy)
+    monkeypatch.setattr(RegistryImports, "apply", slowly)
+    world.sweep("operations")
+    assert operation(world, id)["status"] == "succeeded"
+    assert len(late) == 3
+
+
+def test_a_cancelled_operation_whose_runner_died_is_ended_by_the_next(world: World) -> None:
+    id = send(world, own({})).json()["id"]
+    world.fetch("update operations set status = 'running', cancel_requested = true")
+    leased(world)
+    world.sweep("operations")
+    assert operation(world, id)["status"] == "cancelled"
+
+
+def test_whoever_imports_in_the_city_may_cancel_what_another_began(world: World) -> None:
+    id = send(world, own({})).json()["id"]
+    answer = world.as_("head").post(f"/operations/{id}/cancel", headers=key())
+    refused(answer, 403, "role_not_allowed")
+    answer = world.as_("manager").post(f"/operations/{id}/cancel", headers=key())
+    assert answer.json()["status"] == "cancelled"
+
+
+async def test_a_local_file_is_not_imported_twice_at_once(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "registry.csv"
+    path.write_bytes(own({}))
+    wanted = {"source": "BDT", "version": "1", "as_of": "2026-11-01", "regency": "35.76"}
+    asked = ImportRequest.model_validate(wanted)
+    elsewhere = asked.model_copy(update={"regency": "99.99"})
+    engine = create_engine(world.url)
+    sessions = create_sessions(engine, world.cluster.keys.data)
+    size, digest = bodies.digest_of(io.BytesIO(own({})))
+    try:
+        begun = await importing._begun(sessions, asked, size, digest)
+        with pytest.raises(Conflict, match="import_under_way"):
+            await importing.import_file(sessions, path, asked, run.nobody)
+        # Of a process on another machine only the lease tells.
+        await world.afetch(
+            "update operations set params = params || jsonb_build_object('host', 'elsewhere'),"
+            " lease_until = now() - interval '1 second'"
+        )
+        done = await importing.import_file(sessions, path, asked, run.nobody)
+        assert (done.id, done.status, done.attempts) == (begun.id, "succeeded", 2)
+        with pytest.raises(Invalid, match="unknown_region"):
+            await importing.import_file(sessions, path, elsewhere, run.nobody)
+    finally:
+        await engine.dispose()
+
+
+async def test_whoever_lost_the_lease_does_not_end_the_operation(world: World) -> None:
+    id = (await asyncio.to_thread(send, world, own({}))).json()["id"]
+    engine = create_engine(world.url)
+    try:
+        async with create_sessions(engine, world.cluster.keys.data)() as session:
+            with pytest.raises(LostLease):
+                await Operations(session).finish(id, 7, OperationStatus.FAILED)
+    finally:
+        await engine.dispose()
+
+
+def test_a_process_of_another_user_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(_: int, __: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", forbidden)
+    assert importing._lives({"host": platform.node(), "pid": 1})
+
+
+def test_empty_headers_at_the_end_are_no_columns(world: World) -> None:
+    rows = own({"disability": "x"}).decode().splitlines()
+    result = landed(world, "\n".join(f"{row},," for row in rows).encode() + b"\n")
+    assert result["rows_landed"] == 1
+    assert result["faults"] == {"fact_unreadable": 1}
+
+
+def test_staged_rows_of_what_has_ended_are_let_go(world: World) -> None:
+    result = landed(world, own({}))
+    world.fetch(
+        "insert into registry_refusals (operation_id, line, household_key)"
+        f" values ('{result['id']}', 1, 'x')"
+    )
+    world.sweep("housekeeping")
+    assert one(world, "select count(*) from registry_refusals") == 0
 
 
 def test_regions_are_cut_from_the_code() -> None:

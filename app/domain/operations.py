@@ -180,7 +180,8 @@ class Operations:
         return found
 
     async def lock(self, id: UUID) -> Operation:
-        statement = sa.select(Operation).where(ROW.id == id).with_for_update()
+        """The row as it is now, held until commit; rows that only refer to it do not wait."""
+        statement = sa.select(Operation).where(ROW.id == id).with_for_update(key_share=True)
         found: Operation = (
             await self.session.scalars(statement.execution_options(populate_existing=True))
         ).one()
@@ -304,6 +305,11 @@ class Operations:
         )).all()  # fmt: skip
         for table in (OperationFault, OperationChunk):
             await self.session.execute(sa.delete(table).where(col(table.operation_id).in_(ended)))
+        # Staged rows that a process did not live to let go.
+        over = sa.select(ROW.id).where(ROW.finished_at.is_not(None))
+        for name in ("registry_homes", "registry_rows", "registry_refusals"):
+            staged = sa.table(name, sa.column("operation_id"))
+            await self.session.execute(sa.delete(staged).where(staged.c.operation_id.in_(over)))
         versions = sa.table("registry_versions", sa.column("operation_id"))
         await self.session.execute(
             sa.update(versions).where(versions.c.operation_id.in_(ended)).values(operation_id=None)

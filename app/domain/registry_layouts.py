@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from app.domain.errors import Fault, Invalid
-from app.domain.facts import FACTS, HOUSEHOLD_FACTS, MEMBER_FACTS, Fact
+from app.domain.facts import FACTS, HOUSEHOLD_FACTS, Fact
 from app.domain.households import MemberRelation, Presence, Sex
 from app.domain.survey_forms.v1 import Option
 
@@ -67,9 +67,6 @@ class Layout:
     closed: bool = False
     # Columns that need not be there.
     optional: frozenset[str] = field(default_factory=frozenset)
-
-    def column(self, target: str) -> Column | None:
-        return next((one for one in self.columns if one.target == target), None)
 
 
 def normal(header: str) -> str:
@@ -245,7 +242,3 @@ def _is_date_format(target: str, day: Any) -> bool:
         return datetime.strptime(moment.strftime(day), day) == moment  # noqa: DTZ007
     except ValueError:
         return False
-
-
-def member_fact_columns(columns: Sequence[Column]) -> list[Column]:
-    return [one for one in columns if one.target in MEMBER_FACTS]
