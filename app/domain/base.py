@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
@@ -28,6 +29,10 @@ def new_id() -> UUID:
     ms = time.time_ns() // 1_000_000
     rand = secrets.randbits(74)
     return UUID(int=ms << 80 | 0x7 << 76 | (rand >> 62) << 64 | 0b10 << 62 | rand & (1 << 62) - 1)
+
+
+# The clock on the walls of the offices: days of a case are days there.
+JAKARTA = ZoneInfo("Asia/Jakarta")
 
 
 async def slrt_now(session: AsyncSession) -> datetime:

@@ -254,6 +254,14 @@ class RegistryEntry(InRegion, Record, table=True):
 
 # Where a participation stands: its household, and its member if it is one person's.
 Place = tuple[UUID, UUID | None]
+
+
+def touch(row: Household | Member, at: datetime) -> None:
+    """A household or person is another version from now on."""
+    row.version += 1
+    row.updated_at = at
+
+
 # Where a family card number is sealed: the place it has had since the first version.
 CARD_PLACE = ("households", "family_card_number")
 

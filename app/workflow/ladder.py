@@ -15,9 +15,9 @@ from app.workflow.complaints.case import Case, case_of, staff_of
 from app.workflow.complaints.commands import Command, ComplaintAction, Facilitator
 from app.workflow.complaints.table import LADDER, MACHINE
 from app.workflow.complaints.verbs import apply
-from app.workflow.history import log
 from app.workflow.parties import ASSIGNED, DESK, HEAD, MANAGER, PUSKESOS, told
 from app.workflow.referrals import clock as referral_clock
+from app.workflow.telling import tell_once
 
 A, S, R = ComplaintAction, ComplaintState, ReferralState
 REMINDED, ESCALATED, BREACHED = "complaint.reminded", "complaint.escalated", "complaint.breached"
@@ -39,12 +39,10 @@ async def take_step(session: AsyncSession, complaint: Complaint, at: datetime) -
         await Notifications(session).record(complaint, stage, step, at, due_at, 1)
         return
     people = _people(case, number)
-    if await Notifications(session).record(complaint, stage, step, at, due_at, len(people)):
-        Notifications(session).tell(people, SubjectKind.COMPLAINT, complaint, step, at)
-        log(
-            session, ESCALATED if number else REMINDED, complaint, SYSTEM, at,
-            level=number, told=len(people),
-        )  # fmt: skip
+    await tell_once(
+        session, SubjectKind.COMPLAINT, complaint, stage, step, people,
+        ESCALATED if number else REMINDED, at, due_at, level=number,
+    )  # fmt: skip
     complaint.steps_taken = number + 1
     complaint.escalation_level = number
     complaint.next_step_at = clock.step_moment(complaint, number + 1)
@@ -56,11 +54,10 @@ async def breach(session: AsyncSession, complaint: Complaint, at: datetime) -> N
     people = [*told(MANAGER, case), *told(HEAD, case)]
     stage = f"deadline {complaint.deadline_at.isoformat()}"
     complaint.breached_at = at
-    if await Notifications(session).record(
-        complaint, stage, Step.BREACH, at, complaint.deadline_at, len(people)
-    ):
-        Notifications(session).tell(people, SubjectKind.COMPLAINT, complaint, Step.BREACH, at)
-        log(session, BREACHED, complaint, SYSTEM, at, told=len(people))
+    await tell_once(
+        session, SubjectKind.COMPLAINT, complaint, stage, Step.BREACH, people, BREACHED, at,
+        complaint.deadline_at,
+    )  # fmt: skip
 
 
 def holders(case: Case) -> list[UUID]:
@@ -114,12 +111,10 @@ async def _incomplete(session: AsyncSession, case: Case, at: datetime) -> None:
         return
     people = told(DESK, case)
     due_at = complaint.next_step_at or at
-    if await Notifications(session).record(
-        complaint, str(complaint.stage), INCOMPLETE_STEPS[number], at, due_at, len(people)
-    ):
-        step = INCOMPLETE_STEPS[number]
-        Notifications(session).tell(people, SubjectKind.COMPLAINT, complaint, step, at)
-        log(session, REMINDED, complaint, SYSTEM, at, level=0, told=len(people))
+    await tell_once(
+        session, SubjectKind.COMPLAINT, complaint, str(complaint.stage), INCOMPLETE_STEPS[number],
+        people, REMINDED, at, due_at, level=0,
+    )  # fmt: skip
     if number < 2:
         complaint.steps_taken = number + 1
         complaint.next_step_at = clock.step_moment(complaint, number + 1)
@@ -142,9 +137,10 @@ async def tell_answer(session: AsyncSession, referral: Referral, at: datetime) -
         managers = staff.holding(referral.village_code, Role.MANAGER)
         people = [one.id for one in supervisors or managers]
     stage = f"{referral.stage} tell"
-    if await Notifications(session).record(referral, stage, STEPS[number], at, due_at, len(people)):
-        Notifications(session).tell(people, SubjectKind.REFERRAL, referral, STEPS[number], at)
-        log(session, TELLER_REMINDED, referral, SYSTEM, at, level=number, told=len(people))
+    await tell_once(
+        session, SubjectKind.REFERRAL, referral, stage, STEPS[number], people, TELLER_REMINDED,
+        at, due_at, level=number,
+    )  # fmt: skip
     referral.steps_taken = number + 1
     referral.next_step_at = referral_clock.tell_moment(referral.stage_entered_at, number + 1)
 
@@ -155,13 +151,7 @@ async def ask_owner(session: AsyncSession, referral: Referral, at: datetime) -> 
     staff = await staff_of(session, referral.regency_code)
     due_at = referral.next_step_at or at
     step, following = Step.OWNER_ASKED, referral_clock.next_step(referral, due_at)
-    people = [
-        one
-        for one in staff.people
-        if one.holds_program(
-            referral.village_code, referral.program_code, Role.AGENCY, Role.PROGRAM_MANAGER
-        )
-    ]
+    people = staff.owning(referral.village_code, referral.program_code)
     if referral.state is R.INFO_REQUESTED:
         step, people = Step.INFO_REQUESTED, staff.holding(referral.village_code, *SECRETARIAT)
         following = at + timedelta(days=3)
@@ -174,7 +164,8 @@ async def ask_owner(session: AsyncSession, referral: Referral, at: datetime) -> 
     if complaint.assigned_to and step is not Step.UNANSWERED:
         ids.append(complaint.assigned_to)
     stage = f"{referral.stage} {due_at.isoformat()}"
-    if await Notifications(session).record(referral, stage, step, at, due_at, len(ids)):
-        Notifications(session).tell(ids, SubjectKind.REFERRAL, referral, step, at)
-        log(session, OWNER_REMINDED, referral, SYSTEM, at, step=step, told=len(ids))
+    await tell_once(
+        session, SubjectKind.REFERRAL, referral, stage, step, ids, OWNER_REMINDED, at, due_at,
+        step=step,
+    )  # fmt: skip
     referral.next_step_at = following

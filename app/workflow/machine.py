@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -56,6 +56,17 @@ class Rung:
 
     party: Party | None = None
     system: str | None = None
+
+
+# The share of a stage's time, from its beginning, at which each step of its ladder is taken.
+SHARES = (0.75, 1.0, 1.5)
+
+
+def step_moment(began_at: datetime, budget: timedelta | None, step: int) -> datetime | None:
+    """When a step of a stage is due (0 reminder, 1 and 2 levels); None: never."""
+    if budget is None or step >= len(SHARES):
+        return None
+    return began_at + budget * SHARES[step]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,15 @@ class Staff:
         """Those whose scope contains the region."""
         return [actor for actor in self.people if actor.holds(region_code, *roles)]
 
+    def owning(self, region_code: str, program_code: str) -> list[Actor]:
+        """Those who answer for a programme in the region."""
+        owners = (Role.AGENCY, Role.PROGRAM_MANAGER)
+        return [
+            actor
+            for actor in self.people
+            if actor.holds_program(region_code, program_code, *owners)
+        ]
+
     def near(self, region_code: str, *roles: Role) -> list[Actor]:
         """Those whose scope lies in the same city."""
         city = ".".join(region_code.split(".")[:2])

@@ -4,12 +4,10 @@ from datetime import datetime, timedelta
 
 from app.domain.complaints import BEFORE_FORWARDED, Complaint, ComplaintState
 from app.domain.vocabulary import Priority
+from app.workflow import machine
 from app.workflow.complaints.table import LADDER
 
 PROMISE = {Priority.NORMAL: timedelta(hours=48), Priority.EMERGENCY: timedelta(hours=12)}
-# The share of the budget, from stage entry, at which each step of a ladder is taken.
-REMINDER, LEVEL_1, LEVEL_2 = 0.75, 1.0, 1.5
-SHARES = (REMINDER, LEVEL_1, LEVEL_2)
 # A complaint without documents: reminders to the desk, then the archive.
 INCOMPLETE_DAYS = (timedelta(days=7), timedelta(days=21), timedelta(days=30))
 HANDLED = (ComplaintState.FORWARDED, ComplaintState.ANSWERED, ComplaintState.CLOSED)
@@ -32,10 +30,7 @@ def step_moment(complaint: Complaint, step: int) -> datetime | None:
     """When a step of the stage's ladder is due (0 reminder, 1 and 2 levels); None: never."""
     if complaint.state is ComplaintState.INCOMPLETE:
         return complaint.stage_entered_at + INCOMPLETE_DAYS[min(step, 2)]
-    time = budget(complaint)
-    if time is None or step >= len(SHARES):
-        return None
-    return complaint.stage_entered_at + time * SHARES[step]
+    return machine.step_moment(complaint.stage_entered_at, budget(complaint), step)
 
 
 def set_clocks(complaint: Complaint) -> None:

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor, Role
-from app.domain.base import region_of
+from app.domain.base import JAKARTA, region_of
 from app.domain.complaints import Complaint, Complaints, ComplaintState, ContactAttempt
 from app.domain.complaints import DeliveryAttempt as Attempt
 from app.domain.errors import Fault, Invalid
@@ -38,7 +37,6 @@ from app.workflow.registry_changes.items import Refused
 from app.workflow.visits.opening import open_for_emergency
 
 A, S = ComplaintAction, ComplaintState
-JAKARTA = ZoneInfo("Asia/Jakarta")
 VISITS_AT_MOST = 3
 NOT_AN_EMERGENCY = "not_an_emergency"
 TRIES_AT_MOST = 3

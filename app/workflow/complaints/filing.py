@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role, Scope
-from app.domain.base import Instant, contains, line, new_id, region_columns, text
+from app.domain.base import JAKARTA, Instant, contains, line, new_id, region_columns, text
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid
 from app.domain.households import Households
@@ -35,7 +34,6 @@ from app.workflow.history import log
 
 AT_MOST_BACK = timedelta(days=90)
 CLOCK_SLACK = timedelta(seconds=30)
-JAKARTA = ZoneInfo("Asia/Jakarta")
 FILERS = (Role.PUSKESOS_OFFICER, *SECRETARIAT, Role.FACILITATOR)
 
 NationalId = Annotated[str, Field(pattern=r"^[0-9]{16}$", min_length=16, max_length=16)]

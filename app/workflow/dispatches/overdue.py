@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import SECRETARIAT, SYSTEM, Role
+from app.domain.actors import SECRETARIAT, Role
+from app.domain.base import JAKARTA
 from app.domain.dispatches import STAGES, Dispatch
-from app.domain.notifications import Notifications, Step, SubjectKind
+from app.domain.notifications import Step, SubjectKind
 from app.domain.registry_changes import RegistryChange
 from app.workflow.complaints.case import staff_of
-from app.workflow.history import log
-from app.workflow.registry_changes.drafts import JAKARTA
+from app.workflow.telling import tell_once
 
 CHANGE_OVERDUE, DISPATCH_OVERDUE = "registry_change.undispatched", "dispatch.overdue"
 DAY = timedelta(days=1)
@@ -79,7 +79,7 @@ async def remind_of_dispatch(session: AsyncSession, dispatch: Dispatch, at: date
 
 async def _remind(session: AsyncSession, one: Overdue, at: datetime) -> None:
     """Take each step that is due, once."""
-    city, notifications = one.subject.regency_code, Notifications(session)
+    city = one.subject.regency_code
     staff = await staff_of(session, city)
     people = (*SECRETARIAT, Role.PROGRAM_MANAGER) if one.step is Step.UNDISPATCHED else SECRETARIAT
     told = (
@@ -88,9 +88,9 @@ async def _remind(session: AsyncSession, one: Overdue, at: datetime) -> None:
         staff.holding(city, Role.MANAGER) or staff.holding(city, Role.HEAD),
     )
     for level, (stage, moment) in enumerate(zip(STAGES, one.moments, strict=True)):
-        ids = [actor.id for actor in told[level]]
-        if one.since <= moment and await notifications.record(
-            one.subject, one.stage + stage, one.step, at, one.since, len(ids)
-        ):
-            notifications.tell(ids, one.kind, one.subject, one.step, at)
-            log(session, one.event, one.subject, SYSTEM, at, level=level, told=len(ids))
+        if one.since <= moment:
+            ids = [actor.id for actor in told[level]]
+            await tell_once(
+                session, one.kind, one.subject, one.stage + stage, one.step, ids, one.event, at,
+                one.since, level=level,
+            )  # fmt: skip

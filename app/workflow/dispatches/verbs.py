@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role
-from app.domain.base import new_id, region_of
+from app.domain.base import JAKARTA, new_id, region_of
 from app.domain.complaints import Complaint, Complaints
 from app.domain.dispatches import Dispatch, Dispatches, DispatchRow, DispatchState
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
@@ -19,7 +19,6 @@ from app.workflow.dispatches.contents import contents_of
 from app.workflow.dispatches.files import FileFormat
 from app.workflow.history import log
 from app.workflow.registry_changes import items
-from app.workflow.registry_changes.drafts import JAKARTA
 from app.workflow.registry_changes.table import MACHINE, ChangeAction, ChangeCase
 
 A, S = ChangeAction, ChangeState

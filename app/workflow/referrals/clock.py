@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 
 from app.domain.referrals import Referral, ReferralState
+from app.workflow import machine
 from app.workflow.referrals.table import LADDER
 
 UNANSWERED_AFTER = timedelta(days=120)
 TELL_WITHIN = timedelta(days=3)
-SHARES = (0.75, 1.0, 1.5)
 R = ReferralState
 
 
@@ -52,7 +52,7 @@ def tell_late(referral: Referral, at: datetime) -> None:
 
 def tell_moment(answered_at: datetime, step: int) -> datetime | None:
     """When a step of telling is due (0 reminder, 1 and 2 levels); None: never."""
-    return answered_at + TELL_WITHIN * SHARES[step] if step < len(SHARES) else None
+    return machine.step_moment(answered_at, TELL_WITHIN, step)
 
 
 def unanswered_at(referral: Referral) -> datetime:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
-from app.domain.base import new_id, region_columns, region_of
+from app.domain.base import JAKARTA, new_id, region_columns, region_of
 from app.domain.complaints import Complaints
 from app.domain.households import (
     Household,
@@ -19,6 +19,7 @@ from app.domain.households import (
     Presence,
     RegistryEntry,
     Sex,
+    touch,
 )
 from app.domain.identifiers import masked, national_id_warnings
 from app.domain.regions import Regions
@@ -30,7 +31,7 @@ from app.domain.registry_changes import (
 )
 from app.workflow.history import log
 from app.workflow.registry_changes import merging
-from app.workflow.registry_changes.drafts import COLUMNS, JAKARTA
+from app.workflow.registry_changes.drafts import COLUMNS
 from app.workflow.registry_changes.values import presence_in, presence_of, values_of
 
 K = ChangeKind
@@ -188,8 +189,7 @@ async def _add_member(do: Applying) -> dict[str, Any]:
     do.member = _new_member(do, do.household, do.content.people[0], None)
     do.session.add(do.member)
     do.change.member_id = do.member.id
-    do.household.version += 1
-    do.household.updated_at = do.at
+    touch(do.household, do.at)
     do.enter("added", {})
     return {}
 
@@ -204,7 +204,7 @@ async def _update(do: Applying) -> dict[str, Any]:
     after = await values_of(do.session, do.household, do.member, do.fields)
     said = {"source": HERE, "as_of": do.today.isoformat(), "change_id": str(do.change.id)}
     row.facts_changed = row.facts_changed | dict.fromkeys(do.fields, said)
-    _touch(row, do.at)
+    touch(row, do.at)
     do.enter("changed", {name: [before[name], after[name]] for name in do.fields})
     return {"fields": before, "after": after, "facts_changed": changed_before}
 
@@ -249,7 +249,7 @@ async def _died(do: Applying) -> dict[str, Any]:
     assert do.member is not None
     died_on = date.fromisoformat(do.content.fields["died_on"])
     do.member.died_on = died_on
-    _touch(do.member, do.at)
+    touch(do.member, do.at)
     do.enter("died", {"died_on": [None, died_on.isoformat()]})
     return {}
 
@@ -275,7 +275,7 @@ async def _move(do: Applying) -> dict[str, Any]:
             setattr(row, name, None if value is None else COLUMNS[K.REPORT_MOVE][name](value))
         await _settle_in(do.session, row, village.code)
         undo |= {"after": _place(row)}
-    _touch(row, do.at)
+    touch(row, do.at)
     do.enter("moved", {"region_code": [left, village.code]})
     return undo
 
@@ -310,7 +310,7 @@ async def _remove(do: Applying) -> dict[str, Any]:
         ended += (await do.households.members_of([do.household.id]))[do.household.id]
     for one in ended:
         one.ended_at = do.at
-    _touch(row, do.at)
+    touch(row, do.at)
     do.enter("removed", {})
     return {"ended": [str(one.id) for one in ended]}
 
@@ -347,7 +347,7 @@ async def undo(session: AsyncSession, change: RegistryChange, actor: Actor, at: 
         await merging.part(session, change, kept, at)
     elif change.kind is K.REMOVE:
         await _bring_back(doing, kept["ended"])
-    _touch(row, at)
+    touch(row, at)
     doing.enter("undone", {})
     what = MEMBER_CHANGED if isinstance(row, Member) else HOUSEHOLD_CHANGED
     log(session, what, row, actor, at, change_id=str(change.id), kind="undo")
@@ -396,8 +396,3 @@ async def _move_back(do: Applying, kept: dict[str, Any]) -> None:
 async def _bring_back(do: Applying, ended: list[str]) -> None:
     for id in ended:
         (await do.households.lock_row(UUID(id))).ended_at = None
-
-
-def _touch(row: Household | Member, at: datetime) -> None:
-    row.version += 1
-    row.updated_at = at

@@ -3,9 +3,8 @@
 from datetime import datetime
 
 from app.domain.registry_changes import ChangeState, RegistryChange
+from app.workflow import machine
 from app.workflow.registry_changes.table import LADDER
-
-SHARES = (0.75, 1.0, 1.5)
 
 
 def enter(change: RegistryChange, state: ChangeState, at: datetime, carried: bool) -> None:
@@ -25,7 +24,4 @@ def start(change: RegistryChange, carried: bool = False) -> None:
 
 def step_moment(change: RegistryChange, step: int) -> datetime | None:
     """When a step of the present stage is due: 0 the reminder, 1 and 2 the levels; None: never."""
-    budget = LADDER[change.state].budget
-    if budget is None or step >= len(SHARES):
-        return None
-    return change.stage_entered_at + budget * SHARES[step]
+    return machine.step_moment(change.stage_entered_at, LADDER[change.state].budget, step)

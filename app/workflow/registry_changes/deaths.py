@@ -7,7 +7,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, SYSTEM, Actor, Role
 from app.domain.complaints import Complaint
-from app.domain.households import Household, Households, Member, MemberRelation, Presence
+from app.domain.households import (
+    Household,
+    Households,
+    Member,
+    MemberRelation,
+    Presence,
+    touch,
+)
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.referrals import OPEN, Origin, Referrals
 from app.domain.registry_changes import ChangeKind, ChangeOrigin, RegistryChange
@@ -20,7 +27,6 @@ from app.workflow.registry_changes.drafts import ChangeDraft
 HELD, RELEASED = "member.held", "member.released"
 DEAD, LIVES = "member.reported_dead", "member.restored"
 SIGNALLED = "referral.death_signalled"
-OWNERS = (Role.AGENCY, Role.PROGRAM_MANAGER)
 ADULT = 17
 # Who is asked first to be the new head, of those who are grown up.
 HEIRS = (
@@ -48,8 +54,7 @@ async def release(session: AsyncSession, change: RegistryChange, at: datetime) -
     log(session, RELEASED, member, SYSTEM, at, change_id=str(change.id))
     if not member.alive:
         member.presence, member.presence_on, member.died_on = Presence.FOUND, None, None
-        member.version += 1
-        member.updated_at = at
+        touch(member, at)
         log(session, LIVES, member, SYSTEM, at, change_id=str(change.id))
     await _tell_owners(session, member, Step.DEATH_REVOKED, at)
 
@@ -70,8 +75,7 @@ async def believe(
         # Believed before: the manager sent it back, or it is proposed anew to the centre.
         return None
     member.presence, member.presence_on = Presence.DEAD, at.date()
-    member.version += 1
-    member.updated_at = at
+    touch(member, at)
     log(session, DEAD, member, actor, at, change_id=str(change.id))
     household = await Households(session).lock(member.household_id)
     people = (await Households(session).members_of([household.id]))[household.id]
@@ -131,12 +135,9 @@ async def _tell_owners(session: AsyncSession, member: Member, step: Step, at: da
     pending = await Referrals(session).of_beneficiary(member_id=member.id)
     staff = await staff_of(session, member.regency_code)
     for referral in [one for one in pending if one.state in OPEN]:
-        owners = [
-            one.id
-            for one in staff.people
-            if one.holds_program(referral.village_code, referral.program_code, *OWNERS)
-        ]
-        Notifications(session).tell(owners, SubjectKind.REFERRAL, referral, step, at)
+        owners = staff.owning(referral.village_code, referral.program_code)
+        told = [one.id for one in owners]
+        Notifications(session).tell(told, SubjectKind.REFERRAL, referral, step, at)
         log(session, SIGNALLED, referral, SYSTEM, at, step=step, told=len(owners))
 
 

@@ -6,12 +6,11 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.base import line, text
+from app.domain.base import JAKARTA, line, text
 from app.domain.errors import Conflict, Fault, Invalid
 from app.domain.facts import HOUSEHOLD_FACTS, MEMBER_FACTS
 from app.domain.households import Household, Households, Member, MemberRelation, Presence, Sex
@@ -19,7 +18,6 @@ from app.domain.regions import Regions
 from app.domain.registry_changes import ChangeKind, RegistryChanges
 
 K = ChangeKind
-JAKARTA = ZoneInfo("Asia/Jakarta")
 LONG_AGO = date(1900, 1, 2)
 
 Number = Annotated[str, Field(pattern=r"^[0-9]{16}$", min_length=16, max_length=16)]

@@ -7,14 +7,14 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SYSTEM, Actor
+from app.domain.base import JAKARTA
 from app.domain.complaints import Complaints
-from app.domain.households import Household, Households, Member, Presence
+from app.domain.households import Household, Households, Member, Presence, touch
 from app.domain.referrals import OPEN, Referral, Referrals, ReferralState
 from app.domain.registry_changes import RegistryChange
 from app.workflow.history import log
 from app.workflow.referrals import items
 from app.workflow.referrals.table import LINKED, ReferralAction
-from app.workflow.registry_changes.drafts import JAKARTA
 from app.workflow.registry_changes.values import presence_in, presence_of
 
 HOUSEHOLD_MERGED = "complaint.household_merged"
@@ -47,7 +47,7 @@ async def merge(
         assert household is not None
         assert isinstance(into, Household)
         await _merge_household(session, household, into, moved, actor, at)
-    _touch(into, at)
+    touch(into, at)
     return moved
 
 
@@ -75,7 +75,7 @@ def _end(row: Household | Member, into_id: UUID, moved: dict[str, Any], at: date
     moved["ended"].append({"id": str(row.id), **presence_of(row)})
     row.merged_into, row.ended_at = into_id, at
     row.presence, row.presence_on = Presence.DUPLICATE, at.astimezone(JAKARTA).date()
-    _touch(row, at)
+    touch(row, at)
 
 
 async def _merge_household(
@@ -177,10 +177,5 @@ async def part(
         row = await households.lock_row(UUID(kept["id"]))
         row.merged_into = row.ended_at = None
         row.presence, row.presence_on = presence_in(kept)
-        _touch(row, at)
-    _touch(into, at)
-
-
-def _touch(row: Household | Member, at: datetime) -> None:
-    row.version += 1
-    row.updated_at = at
+        touch(row, at)
+    touch(into, at)

@@ -4,14 +4,13 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import SYSTEM
-from app.domain.notifications import Notifications, Step, SubjectKind
+from app.domain.notifications import Step, SubjectKind
 from app.domain.registry_changes import RegistryChange
-from app.workflow.history import log
 from app.workflow.parties import HEAD, MANAGER, told
 from app.workflow.registry_changes import clock
 from app.workflow.registry_changes.table import LADDER
 from app.workflow.registry_changes.verbs import case_of
+from app.workflow.telling import tell_once
 
 REMINDED, ESCALATED = "registry_change.reminded", "registry_change.escalated"
 STEPS = (Step.REMINDER, Step.LEVEL_1, Step.LEVEL_2)
@@ -26,13 +25,10 @@ async def take_step(session: AsyncSession, change: RegistryChange, at: datetime)
     # A level without people is told to the next who can act, rather than to nobody.
     people = people or told(MANAGER, case) or told(HEAD, case)
     step, due_at = STEPS[number], change.next_step_at or at
-    notifications = Notifications(session)
-    if await notifications.record(change, str(change.stage), step, at, due_at, len(people)):
-        notifications.tell(people, SubjectKind.REGISTRY_CHANGE, change, step, at)
-        log(
-            session, ESCALATED if number else REMINDED, change, SYSTEM, at,
-            level=number, told=len(people),
-        )  # fmt: skip
+    await tell_once(
+        session, SubjectKind.REGISTRY_CHANGE, change, str(change.stage), step, people,
+        ESCALATED if number else REMINDED, at, due_at, level=number,
+    )  # fmt: skip
     change.steps_taken = number + 1
     change.escalation_level = number
     change.next_step_at = clock.step_moment(change, number + 1)

@@ -8,7 +8,7 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
-from app.domain.base import line
+from app.domain.base import JAKARTA, line
 from app.domain.errors import Fault, Invalid
 from app.domain.households import Household, Households, Presence
 from app.domain.registry_changes import ChangeKind, ChangeOrigin
@@ -18,7 +18,6 @@ from app.workflow.complaints.commands import ActionData
 from app.workflow.registry_changes import drafting, items
 from app.workflow.registry_changes.applying import add_entry
 from app.workflow.registry_changes.drafts import (
-    JAKARTA,
     ChangeDraft,
     Digits3,
     Evidence,

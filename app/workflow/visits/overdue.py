@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import SYSTEM, Role
-from app.domain.notifications import Notifications, Step, SubjectKind
+from app.domain.actors import Role
+from app.domain.notifications import Step, SubjectKind
 from app.domain.visits import Visit
 from app.workflow.complaints.case import staff_of
-from app.workflow.history import log
+from app.workflow.telling import tell_once
 from app.workflow.visits.table import ESCALATED, REMINDED
 
 TOLD_AFTER = timedelta(days=1)
@@ -28,10 +28,10 @@ async def take_step(session: AsyncSession, visit: Visit, at: datetime) -> None:
         people = [one.id for one in above]
     stage = f"due {visit.due_at.isoformat()}"
     due_at = visit.next_step_at or at
-    if await Notifications(session).record(visit, stage, step, at, due_at, len(people)):
-        Notifications(session).tell(people, SubjectKind.VISIT, visit, step, at)
-        kind = ESCALATED if level else REMINDED
-        log(session, kind, visit, SYSTEM, at, level=level, told=len(people))
+    event = ESCALATED if level else REMINDED
+    await tell_once(
+        session, SubjectKind.VISIT, visit, stage, step, people, event, at, due_at, level=level
+    )
     visit.steps_taken = level + 1
     visit.next_step_at = None if level else visit.due_at + TOLD_AFTER
 
