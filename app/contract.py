@@ -8,11 +8,20 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
 
 from app.problems.catalogue import CATALOGUE
+from app.routers.actions import Asked
+from app.routers.complaints.requests import ActionRequest
 from app.routers.doors import CREATES, Door, OpenDoor
-from app.workflow.complaints.commands import DATA as COMPLAINT_DATA
-from app.workflow.referrals.verbs import DATA as REFERRAL_DATA
-from app.workflow.visits.verbs import DATA as VISIT_DATA
+from app.routers.referrals import ReferralActionRequest
+from app.routers.registry_changes import ChangeActionRequest
+from app.routers.visits.requests import VisitActionRequest
 
+# Where `data` is another thing for every action.
+ASKED: tuple[type[Asked], ...] = (
+    ActionRequest,
+    ReferralActionRequest,
+    VisitActionRequest,
+    ChangeActionRequest,
+)
 DESCRIPTION = """\
 The open backend for Indonesia's integrated referral service (SLRT): a complaint goes in, an answer
 comes out, and nobody is forgotten in between.
@@ -97,12 +106,8 @@ def _complete(document: dict[str, Any], app: FastAPI) -> dict[str, Any]:
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
         "basic": {"type": "http", "scheme": "basic"},
     }
-    for name, table in (
-        ("ActionRequest", COMPLAINT_DATA),
-        ("ReferralActionRequest", REFERRAL_DATA),
-        ("VisitActionRequest", VISIT_DATA),
-    ):
-        _describe_data(schemas, schemas[name]["properties"], table)
+    for asked in ASKED:
+        _describe_data(schemas, schemas[asked.__name__]["properties"], asked.DATA)
     for route in _routes(app):
         for method in route.methods or ():
             operation = document["paths"][route.path][method.lower()]

@@ -339,22 +339,14 @@ class Households:
     async def lock(self, id: UUID) -> Household:
         """The row as it is now, held until commit. Households are locked before their members."""
         statement = sa.select(Household).where(col(Household.id) == id).with_for_update()
-        household = (
-            await self.session.scalars(statement.execution_options(populate_existing=True))
-        ).one_or_none()
-        if household is None:
-            raise NotFound
-        return household
+        statement = statement.execution_options(populate_existing=True)
+        return (await self.session.scalars(statement)).one()
 
     async def lock_member(self, id: UUID) -> Member:
         """The person as they are now, held until commit; the household is locked before."""
         statement = sa.select(Member).where(col(Member.id) == id).with_for_update()
-        member = (
-            await self.session.scalars(statement.execution_options(populate_existing=True))
-        ).one_or_none()
-        if member is None:
-            raise NotFound
-        return member
+        statement = statement.execution_options(populate_existing=True)
+        return (await self.session.scalars(statement)).one()
 
     async def members_of(self, ids: Sequence[UUID]) -> dict[UUID, list[Member]]:
         """The present members of some households, the dead among them."""

@@ -80,6 +80,10 @@ def masked(number: str | None) -> str | None:
     return None if number is None else f"{number[:4]}********{number[-4:]}"
 
 
+# What the two numbers are called wherever a person or a family is described.
+NUMBERS = ("national_id", "family_card_number")
+
+
 def masked_name(name: str) -> str:
     """`S*** A******`: the first letter of each word."""
     return " ".join(word[0] + "*" * (len(word) - 1) for word in name.split())

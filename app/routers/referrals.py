@@ -1,23 +1,22 @@
 """Referrals over HTTP."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role
-from app.domain.base import Instant, line, text
 from app.domain.complaints import Complaints
-from app.domain.errors import Fault, Forbidden, Invalid, NotFound
+from app.domain.errors import Forbidden
 from app.domain.identifiers import masked
 from app.domain.referrals import Origin, Referral, ReferralFilter, Referrals, ReferralState
 from app.domain.vocabulary import Purpose
+from app.routers.actions import Asked
 from app.routers.complaints.reads import EventRead
-from app.routers.complaints.requests import parse_data
-from app.routers.complaints.routes import history
+from app.routers.complaints.routes import drafted_for, history
 from app.routers.deps import (
     CurrentActor,
     CurrentKeys,
@@ -35,7 +34,6 @@ from app.routers.pages import Cursors, Page, cut, next_link
 from app.routers.replies import reply
 from app.routers.resources import Code, Count, Ids, Line, Moment, Name, items
 from app.routers.resources import text as read_text
-from app.workflow.complaints.commands import Command, NoData
 from app.workflow.complaints.filing import RegionCode
 from app.workflow.needs import Beneficiary
 from app.workflow.needs import ProgramNeed as Need
@@ -89,23 +87,12 @@ class ReferralDraft(BaseModel):
     beneficiary: Beneficiary
 
 
-class ReferralActionRequest(BaseModel):
+class ReferralActionRequest(Asked):
     """An action on a referral; see `GET /v1/workflows/referral`."""
 
-    model_config = ConfigDict(extra="forbid")
+    DATA = verbs.DATA
 
     action: ReferralAction
-    note: text(4000) | None = None  # type: ignore[valid-type]
-    reason: line(200) | None = None  # type: ignore[valid-type]
-    happened_at: Instant | None = None
-    paper: StrictBool = False
-    data: Annotated[dict[str, Any], Field(max_length=20)] | None = None
-
-    def command(self) -> Command:
-        data, faults = parse_data(verbs.DATA.get(self.action, NoData), self.data)
-        return Command(
-            self.action, self.note, self.reason, data, faults, self.happened_at, self.paper
-        )
 
 
 async def _find(session: AsyncSession, id: UUID, actor: Actor, at: datetime) -> Referral:
@@ -195,13 +182,7 @@ async def draft_referral(
     """Draft a referral before the supervisor decides; an open one for the same need is linked."""
     if not actor.regions(*DRAFTERS):
         raise Forbidden("role_not_allowed")
-    try:
-        complaint = await Complaints(session).get(draft.complaint_id, actor, now)
-    except NotFound:
-        raise Invalid("unknown_complaint", (Fault("unknown_complaint", "/complaint_id"),)) from None
-    desk = actor.holds(complaint.village_code, Role.PUSKESOS_OFFICER, *SECRETARIAT)
-    if not desk and complaint.assigned_to != actor.id:
-        raise Forbidden("role_not_allowed")
+    complaint = await drafted_for(session, draft.complaint_id, actor, now)
     if known := await retry.known():
         referral = await Referrals(session).lock(UUID(known.ids["referral_id"]))
         return await _answer(session, actor, referral, now, known.status, replayed=True)

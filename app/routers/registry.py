@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.base import line
 from app.domain.complaints import Complaint, Complaints
-from app.domain.errors import Fault, Invalid, NotFound
+from app.domain.errors import Fault, Invalid
 from app.domain.households import Family, Household, Households, MemberRelation
 from app.domain.identifiers import masked, masked_name
 from app.domain.registry import Likeness, may_look_in
 from app.domain.vocabulary import CheckOutcome
+from app.routers.complaints.routes import named
 from app.routers.deps import CurrentActor, Now, Retrying, Session
 from app.routers.doors import CREATES, Door
 from app.routers.replies import reply
@@ -69,12 +70,7 @@ async def check_registry(
     complaint = None
     if query.complaint_id is not None:
         complaints = Complaints(session)
-        try:
-            await complaints.get(query.complaint_id, actor, now)
-        except NotFound:
-            raise Invalid(
-                "unknown_complaint", (Fault("unknown_complaint", "/complaint_id"),)
-            ) from None
+        await named(session, query.complaint_id, actor, now)
     known = await retry.known()
     if query.complaint_id is not None:
         complaint = await complaints.lock(query.complaint_id)

@@ -1,19 +1,19 @@
 """Registry changes over HTTP: proposed, decided field by field, corrected, taken back."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import SECRETARIAT, Actor, Role
-from app.domain.base import Instant, line, text
+from app.domain.actors import Actor
 from app.domain.complaints import Complaint, Complaints
-from app.domain.errors import Fault, Forbidden, Invalid, NotFound
-from app.domain.households import Households
-from app.domain.identifiers import masked
+from app.domain.errors import Fault, Invalid
+from app.domain.households import Household, Households, Member
+from app.domain.identifiers import NUMBERS, masked
 from app.domain.registry_changes import (
     UNCONFIRMED,
     ChangeContent,
@@ -24,9 +24,9 @@ from app.domain.registry_changes import (
     RegistryChange,
     RegistryChanges,
 )
+from app.routers.actions import Asked
 from app.routers.complaints.reads import EventRead
-from app.routers.complaints.requests import parse_data
-from app.routers.complaints.routes import history
+from app.routers.complaints.routes import drafted_for, history
 from app.routers.deps import (
     CurrentActor,
     CurrentKeys,
@@ -43,7 +43,7 @@ from app.routers.doors import CREATES, FINDERS, Door
 from app.routers.pages import Cursors, Page, cut, next_link
 from app.routers.replies import reply
 from app.routers.resources import Code, Count, Line, Moment, Paragraph, Word, items
-from app.workflow.complaints.commands import Command, NoData
+from app.workflow.complaints.commands import Command
 from app.workflow.complaints.filing import RegionCode
 from app.workflow.registry_changes import verbs
 from app.workflow.registry_changes.drafts import ChangeDraft
@@ -53,7 +53,6 @@ from app.workflow.registry_changes.verbs import ELSEWHERE
 
 router = APIRouter(prefix="/v1", tags=["registry changes"], route_class=Door)
 Free = Annotated[dict[str, Any], Field(json_schema_extra={"maxProperties": 200})]
-NUMBERS = ("national_id", "family_card_number")
 
 
 class FieldRead(BaseModel):
@@ -116,25 +115,17 @@ class ChangeProposed(ChangeDraft):
     complaint_id: UUID | None = None
 
 
-class ChangeActionRequest(BaseModel):
+class ChangeActionRequest(Asked):
     """An action on a registry change; see `GET /v1/workflows/registry_change`."""
 
-    model_config = ConfigDict(extra="forbid")
+    DATA = verbs.DATA
 
     action: ChangeAction
-    note: text(4000) | None = None  # type: ignore[valid-type]
-    reason: line(200) | None = None  # type: ignore[valid-type]
-    happened_at: Instant | None = None
-    paper: StrictBool = False
-    data: Annotated[dict[str, Any], Field(max_length=20)] | None = None
 
     def command(self) -> Command:
         if self.action in ELSEWHERE:
             raise Invalid("unknown_action", (Fault("not_an_option", "/action"),))
-        data, faults = parse_data(verbs.DATA.get(self.action, NoData), self.data)
-        return Command(
-            self.action, self.note, self.reason, data, faults, self.happened_at, self.paper
-        )
+        return super().command()
 
 
 async def _find(session: AsyncSession, id: UUID, actor: Actor, at: datetime) -> RegistryChange:
@@ -157,7 +148,7 @@ async def propose_change(
     verbs.check_writer(actor)
     complaint = None
     if draft.complaint_id is not None:
-        complaint = await _complaint(session, draft.complaint_id, actor, now)
+        complaint = await drafted_for(session, draft.complaint_id, actor, now)
     if known := await retry.known():
         change = await RegistryChanges(session).lock(UUID(known.ids["change_id"]))
         return await _answer(session, actor, change, known.status, replayed=True)
@@ -165,17 +156,6 @@ async def propose_change(
     change = await verbs.propose(session, actor, wanted, complaint, now)
     retry.remember(201, change_id=change.id)
     return await _answer(session, actor, change, 201)
-
-
-async def _complaint(session: AsyncSession, id: UUID, actor: Actor, at: datetime) -> Complaint:
-    try:
-        complaint = await Complaints(session).get(id, actor, at)
-    except NotFound:
-        raise Invalid("unknown_complaint", (Fault("unknown_complaint", "/complaint_id"),)) from None
-    desk = actor.holds(complaint.village_code, Role.PUSKESOS_OFFICER, *SECRETARIAT)
-    if not desk and complaint.assigned_to != actor.id:
-        raise Forbidden("role_not_allowed")
-    return complaint
 
 
 @router.get("/registry-changes", response_model=Page[ChangeRead])
@@ -208,7 +188,7 @@ async def list_changes(
     page, more = cut(rows, limit)
     following = cursors.make(page[-1].id) if more else None
     body = Page[ChangeRead].model_construct(
-        items=[await _read(session, actor, one) for one in page], next_cursor=following
+        items=await _read(session, actor, page), next_cursor=following
     )
     return reply(body, headers=next_link(request, following))
 
@@ -266,19 +246,39 @@ async def _answer(
     replayed: bool = False,
 ) -> Response:
     await session.flush()
-    body = await _read(session, actor, change)
+    body = (await _read(session, actor, [change]))[0]
     location = f"/v1/registry-changes/{change.id}" if status == 201 else None
     return reply(body, status, version=change.version, location=location, replayed=replayed)
 
 
-async def _read(session: AsyncSession, actor: Actor, change: RegistryChange) -> ChangeRead:
-    households = Households(session)
-    content = RegistryChanges(session).content(change)
-    household = await households.find(change.household_id) if change.household_id else None
-    member = await households.member(change.member_id) if change.member_id else None
-    case = await verbs.case_of(session, change)
-    now = await values_of(session, household, member, content.fields)
-    row = member or household
+async def _read(
+    session: AsyncSession, actor: Actor, changes: Sequence[RegistryChange]
+) -> list[ChangeRead]:
+    """Changes as this caller sees them; what they are about is read for all of them at once."""
+    homes = [one.household_id for one in changes if one.household_id]
+    people = [one.member_id for one in changes if one.member_id]
+    cases = [one.complaint_id for one in changes if one.complaint_id]
+    households: dict[Any, Household] = await Households(session).by_ids(homes)
+    members: dict[Any, Member] = await Households(session).members_by_ids(people)
+    complaints: dict[Any, Complaint] = await Complaints(session).by_ids(cases)
+    found = []
+    for one in changes:
+        content = RegistryChanges(session).content(one)
+        household, member = households.get(one.household_id), members.get(one.member_id)
+        now = await values_of(session, household, member, content.fields)
+        case = await verbs.case_of(session, one, complaints.get(one.complaint_id))
+        actions = [name for name in MACHINE.actions(case, actor) if name not in ELSEWHERE]
+        found.append(_shown_whole(one, content, now, member or household, actions))
+    return found
+
+
+def _shown_whole(
+    change: RegistryChange,
+    content: ChangeContent,
+    now: dict[str, Any],
+    row: Household | Member | None,
+    actions: list[ChangeAction],
+) -> ChangeRead:
     return ChangeRead(
         **{
             name: getattr(change, name)
@@ -292,7 +292,7 @@ async def _read(session: AsyncSession, actor: Actor, change: RegistryChange) -> 
         evidence=content.evidence,
         note=content.note,
         unconfirmed=change.state in UNCONFIRMED,
-        actions=[one for one in MACHINE.actions(case, actor) if one not in ELSEWHERE],
+        actions=actions,
     )
 
 

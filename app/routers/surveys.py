@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import Actor
 from app.domain.complaints import Complaint, Complaints
 from app.domain.errors import NotFound
-from app.domain.identifiers import masked
+from app.domain.identifiers import NUMBERS, masked
 from app.domain.survey_forms import CURRENT, FORMS
 from app.domain.surveys import Survey, SurveyContent, Surveys
 from app.routers.deps import (
@@ -157,9 +157,6 @@ def survey_fields(session: AsyncSession, survey: Survey | None, writing: bool) -
         "saved_at": survey.saved_at if survey else None,
         "submitted_at": survey.submitted_at if survey else None,
     }
-
-
-NUMBERS = ("national_id", "family_card_number")
 
 
 def _masked(content: SurveyContent) -> SurveyContent:

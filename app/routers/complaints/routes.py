@@ -10,7 +10,7 @@ import rfc8785
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import Actor
+from app.domain.actors import SECRETARIAT, Actor, Role
 from app.domain.base import Instant
 from app.domain.complaints import (
     Complaint,
@@ -19,7 +19,7 @@ from app.domain.complaints import (
     ComplaintSort,
     ComplaintState,
 )
-from app.domain.errors import Fault, Invalid, NotFound
+from app.domain.errors import Fault, Forbidden, Invalid, NotFound
 from app.domain.events import Events
 from app.domain.identifiers import birth_date_in, masked_name
 from app.domain.principals import Principals
@@ -65,6 +65,23 @@ async def _find(session: AsyncSession, id: UUID, actor: Actor, at: datetime) -> 
 
 
 FINDERS["complaint_id"] = _find
+
+
+async def named(session: AsyncSession, id: UUID, actor: Actor, at: datetime) -> Complaint:
+    """The complaint that a body names. Raises Invalid for what is unknown or out of sight."""
+    try:
+        return await _find(session, id, actor, at)
+    except NotFound:
+        raise Invalid("unknown_complaint", (Fault("unknown_complaint", "/complaint_id"),)) from None
+
+
+async def drafted_for(session: AsyncSession, id: UUID, actor: Actor, at: datetime) -> Complaint:
+    """As `named`, for those who draft: raises Forbidden for all but desk and facilitator."""
+    complaint = await named(session, id, actor, at)
+    desk = actor.holds(complaint.village_code, Role.PUSKESOS_OFFICER, *SECRETARIAT)
+    if not desk and complaint.assigned_to != actor.id:
+        raise Forbidden("role_not_allowed")
+    return complaint
 
 
 @router.post(

@@ -1,15 +1,13 @@
 """What is asked of visits."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.domain.base import Instant, line, text
 from app.domain.unverified import Reason
 from app.domain.visits import VisitKind
-from app.routers.complaints.requests import parse_data
-from app.workflow.complaints.commands import Command, NoData
+from app.routers.actions import Asked
 from app.workflow.complaints.filing import RegionCode
 from app.workflow.visits import verbs
 from app.workflow.visits.table import VisitAction
@@ -38,20 +36,9 @@ class VisitDraft(BaseModel):
         return self
 
 
-class VisitActionRequest(BaseModel):
+class VisitActionRequest(Asked):
     """An action on a visit; see `GET /v1/workflows/visit`."""
 
-    model_config = ConfigDict(extra="forbid")
+    DATA = verbs.DATA
 
     action: VisitAction
-    note: text(4000) | None = None  # type: ignore[valid-type]
-    reason: line(200) | None = None  # type: ignore[valid-type]
-    happened_at: Instant | None = None
-    paper: StrictBool = False
-    data: Annotated[dict[str, Any], Field(max_length=20)] | None = None
-
-    def command(self) -> Command:
-        data, faults = parse_data(verbs.DATA.get(self.action, NoData), self.data)
-        return Command(
-            self.action, self.note, self.reason, data, faults, self.happened_at, self.paper
-        )

@@ -179,6 +179,8 @@ def _from_a_desk(do: Doing) -> bool:
 
 # Facts of the intake may be corrected until the case is given to a facilitator.
 INTAKE_IN = (S.RECEIVED, S.INCOMPLETE, S.AT_SECRETARIAT)
+# Referrals and registry changes are drafted until the supervisor has them.
+DRAFTED_IN = (*INTAKE_IN, S.ASSIGNED, S.RETURNED)
 UNTIL_CLOSED = frozenset(
     {"documents_seen", "documents_waived", "reporter.phone", "reporter.address"}
 )

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import Actor
 from app.domain.dispatches import Dispatch, Dispatches, DispatchRow, DispatchState, RowStatus
 from app.domain.errors import Conflict, Fault, Invalid
-from app.domain.registry_changes import ChangeState, RegistryChange, RegistryChanges
+from app.domain.registry_changes import ChangeState, RegistryChanges
 from app.workflow.complaints.commands import Command
 from app.workflow.dispatches.answers import Answer
 from app.workflow.dispatches.verbs import check_dispatcher, complaints_of, upload
@@ -65,7 +65,10 @@ async def acknowledge(
         dispatch.state, dispatch.acknowledged_at = DispatchState.ACKNOWLEDGED, at
         log(session, ACKNOWLEDGED, dispatch, actor, at, role=role)
     await session.flush()
-    await _settle(session, changes, at)
+    waiting = {one.complaint_id for one in changes}
+    for complaint in complaints:
+        if complaint.id in waiting:
+            await settle(session, complaint, at)
     return dispatch
 
 
@@ -93,10 +96,3 @@ def _new(rows: Sequence[DispatchRow], answers: Sequence[Answer]) -> list[Answere
     if other:
         raise Conflict("acknowledged_already", tuple(other[:50]))
     return [(row, answer) for row, answer in found.values() if row.status is RowStatus.PENDING]
-
-
-async def _settle(session: AsyncSession, changes: Sequence[RegistryChange], at: datetime) -> None:
-    """Each complaint once, when all that was said of its changes is in."""
-    last = {one.complaint_id: one for one in changes if one.complaint_id}
-    for id in sorted(last, key=str):
-        await settle(session, last[id], at)

@@ -19,7 +19,7 @@ from app.workflow.complaints import centre
 from app.workflow.complaints import verbs as complaints
 from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ActionData, AnswerDelivered, Command
-from app.workflow.complaints.verbs import INTAKE_IN
+from app.workflow.complaints.verbs import DRAFTED_IN
 from app.workflow.needs import ProgramNeed
 from app.workflow.referrals import items
 from app.workflow.referrals.table import MACHINE, ReferralAction, ReferralCase
@@ -173,9 +173,6 @@ def _answered(do: Doing, state: ReferralState) -> ReferralState:
     do.referral.informed_at = None
     do.referral.reason = None
     return state
-
-
-DRAFTED_IN = (*INTAKE_IN, complaints.S.ASSIGNED, complaints.S.RETURNED)
 
 
 async def draft(

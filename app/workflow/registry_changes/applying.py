@@ -21,7 +21,7 @@ from app.domain.households import (
     Sex,
     touch,
 )
-from app.domain.identifiers import masked, national_id_warnings
+from app.domain.identifiers import NUMBERS, masked, national_id_warnings
 from app.domain.regions import Regions
 from app.domain.registry_changes import (
     ChangeContent,
@@ -37,7 +37,6 @@ from app.workflow.registry_changes.values import presence_in, presence_of, value
 K = ChangeKind
 HERE = "slrt"
 HOUSEHOLD_CHANGED, MEMBER_CHANGED = "household.changed", "member.changed"
-NUMBERS = ("national_id", "family_card_number")
 # What a household that moves leaves behind, besides its village.
 PLACE = ("address", "rt", "rw")
 

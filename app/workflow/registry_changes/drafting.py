@@ -11,7 +11,6 @@ from app.domain.base import new_id, region_columns
 from app.domain.complaints import Complaint
 from app.domain.registry_changes import (
     ChangeContent,
-    ChangeKind,
     ChangeOrigin,
     RegistryChange,
     RegistryChanges,
@@ -102,8 +101,6 @@ async def rewrite(
             "note": content.note,
         }
     )
-    if change.kind is ChangeKind.ADD_MEMBER:
-        wanted.household_id, wanted.member_id = change.household_id, None
     if correction is not None and correction.fields is not None:
         wanted.fields = correction.fields
     if correction is not None and correction.evidence is not None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SYSTEM, Actor
-from app.domain.complaints import BEFORE_FORWARDED, Complaint
+from app.domain.complaints import Complaint
 from app.domain.errors import Fault, Invalid
 from app.domain.registry_changes import (
     ChangeKind,
@@ -21,7 +21,7 @@ from app.domain.registry_changes import (
 from app.workflow.history import log
 from app.workflow.registry_changes import applying, clock, deaths, drafting
 from app.workflow.registry_changes.drafts import ChangeDraft
-from app.workflow.registry_changes.table import EVENT_TYPES, TAKEN_BACK, ChangeAction
+from app.workflow.registry_changes.table import EVENT_TYPES, TAKEN_BACK, ChangeAction, carried
 
 A, S = ChangeAction, ChangeState
 STALE = "stale_base"
@@ -33,11 +33,6 @@ class Refused:
 
     changes: dict[UUID, str] = field(default_factory=dict)
     fields: dict[UUID, dict[str, str]] = field(default_factory=dict)
-
-
-def carried(complaint: Complaint | None) -> bool:
-    """Whether an undecided complaint reminds of a change, so that it needs no clock of its own."""
-    return complaint is not None and complaint.state in BEFORE_FORWARDED
 
 
 def step(

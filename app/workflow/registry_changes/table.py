@@ -40,6 +40,12 @@ class ChangeAction(StrEnum):
     UNDO = "undo"
 
 
+def carried(complaint: Complaint | None) -> bool:
+    """Whether an undecided complaint carries its changes: then it is decided, and reminded of,
+    for all of them."""
+    return complaint is not None and complaint.state in BEFORE_FORWARDED
+
+
 @dataclass(slots=True)
 class ChangeCase:
     """A change with its complaint, if it came with one, and the people of its city."""
@@ -69,7 +75,7 @@ class ChangeCase:
     @property
     def with_complaint(self) -> bool:
         """Whether the complaint it came with is still to be decided: then both go together."""
-        return self.complaint is not None and self.complaint.state in BEFORE_FORWARDED
+        return carried(self.complaint)
 
     @property
     def parts(self) -> Parts:

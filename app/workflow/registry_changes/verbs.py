@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SYSTEM, Actor, Role
 from app.domain.base import line
-from app.domain.complaints import Complaint, Complaints, ComplaintState, cities
+from app.domain.complaints import Complaint, Complaints, cities
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.registry_changes import (
@@ -35,13 +35,6 @@ from app.workflow.registry_changes.table import (
 )
 
 A, S, K = ChangeAction, ChangeState, ChangeKind
-WRITABLE_IN = (
-    ComplaintState.RECEIVED,
-    ComplaintState.INCOMPLETE,
-    ComplaintState.AT_SECRETARIAT,
-    ComplaintState.ASSIGNED,
-    ComplaintState.RETURNED,
-)
 # Steps that are taken by other calls, or by the system alone.
 ELSEWHERE = (A.DISPATCH, A.ACKNOWLEDGE, A.RECALL)
 
@@ -113,7 +106,7 @@ async def propose(
         raise Forbidden("role_not_allowed")
     if complaint is not None:
         locked = await Complaints(session).lock(complaint.id)
-        if locked.state not in WRITABLE_IN:
+        if locked.state not in complaints.DRAFTED_IN:
             raise Conflict("too_late_to_draft")
         change = await drafting.draft(
             session, actor, wanted, ChangeOrigin.DESK, at, complaint=locked
@@ -145,8 +138,7 @@ async def _revoke_death(
     found = await RegistryChanges(session).death_of(change.member_id)
     if found is None:
         raise Conflict("not_reported_dead")
-    if found.complaint_id is not None:
-        await Complaints(session).lock(found.complaint_id)
+    complaint = await Complaints(session).lock(found.complaint_id) if found.complaint_id else None
     death = await RegistryChanges(session).lock(found.id)
     if actor.id in (death.approved_by, death.confirmed_by, death.proposed_by):
         raise Forbidden("four_eyes")
@@ -156,7 +148,7 @@ async def _revoke_death(
         await deaths.release(session, death, at)
     else:
         await items.withdraw(session, death, SYSTEM, at, reason="revoked")
-        await settle(session, death, at)
+        await settle(session, complaint, at)
     items.step(session, change, A.PROPOSE, S.PROPOSED, actor, at)
     change.approved_by = actor.id
     items.step(session, change, A.APPROVE, S.SUPERVISOR_APPROVED, actor, at)
@@ -199,16 +191,14 @@ async def act(
     await EFFECTS[command.action](Doing(session, case, actor, command, at))
     assert change.state in row.leads_to(source)
     await session.flush()
-    await settle(session, change, at)
+    await settle(session, complaint, at)
     return change
 
 
-async def settle(session: AsyncSession, change: RegistryChange, at: datetime) -> None:
-    """Answer the complaint of a change, where this was the last that it waited for."""
-    if change.complaint_id is not None:
-        complaint = await Complaints(session).lock(change.complaint_id)
-        if not await complaints.settle(session, complaint, at):
-            await complaints.reckon_outcome(session, complaint, at)
+async def settle(session: AsyncSession, complaint: Complaint | None, at: datetime) -> None:
+    """Answer the locked complaint of a change, where this was the last that it waited for."""
+    if complaint is not None and not await complaints.settle(session, complaint, at):
+        await complaints.reckon_outcome(session, complaint, at)
 
 
 async def _propose(do: Doing) -> None:
@@ -216,11 +206,8 @@ async def _propose(do: Doing) -> None:
 
 
 async def _approve(do: Doing) -> None:
-    refused = (
-        {one.field: one.reason for one in do.command.data.refuse_fields}
-        if (do.command.data)
-        else {}
-    )
+    data = do.command.data or FieldsRefused()
+    refused = {one.field: one.reason for one in data.refuse_fields}
     if do.change.state is S.SUPERVISOR_APPROVED:
         if refused:
             raise Invalid("unknown_item", (Fault("unknown_item", "/data/refuse_fields"),))
