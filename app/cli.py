@@ -234,7 +234,7 @@ def demo_registry(
     """Write a made-up registry file in the BDT-2015 layout."""
     with file.open("wb") as made:
         count = registry_file.write(made, people, seed, faults)
-    out.print(f"{count} people in {file}", markup=False)
+    out.print(f"{count} people in {file}, as of {registry_file.TODAY}", markup=False)
 
 
 @keys_app.command("create")
