@@ -32,6 +32,7 @@ from app import (
 )
 from app.auth import hash_secret
 from app.demo import registry_file, story
+from app.demo.people import TODAY
 from app.deployment import Database, engine_of, open_database
 from app.domain.actors import SYSTEM, Role, Scope
 from app.domain.base import slrt_now
@@ -234,7 +235,7 @@ def demo_registry(
     """Write a made-up registry file in the BDT-2015 layout."""
     with file.open("wb") as made:
         count = registry_file.write(made, people, seed, faults)
-    out.print(f"{count} people in {file}, as of {registry_file.TODAY}", markup=False)
+    out.print(f"{count} people in {file}, as of {TODAY}", markup=False)
 
 
 @keys_app.command("create")
