@@ -65,10 +65,9 @@ async def acknowledge(
         dispatch.state, dispatch.acknowledged_at = DispatchState.ACKNOWLEDGED, at
         log(session, ACKNOWLEDGED, dispatch, actor, at, role=role)
     await session.flush()
-    waiting = {one.complaint_id for one in changes}
-    for complaint in complaints:
-        if complaint.id in waiting:
-            await settle(session, complaint, at)
+    answered = {one.complaint_id for one in changes}
+    for complaint in [one for one in complaints if one.id in answered]:
+        await settle(session, complaint, at)
     return dispatch
 
 
