@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from tests.conftest import Cluster, World
 
@@ -19,11 +20,13 @@ ROOT = Path(__file__).parents[1]
 # Where no .env lies that could say something else.
 SOMEWHERE = Path("/")
 ENDS_WITHIN = 60
+ROOMS = ("domain", "workflow", "routers", "demo")
 
 
 def environment(**settings: Any) -> dict[str, str]:
     """The environment of the tests, with these settings of slrt and no others."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SLRT_")}
+    ours = ("SLRT_", "SLIPCOVER_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     given = {f"SLRT_{name.upper()}": str(value) for name, value in settings.items()}
     return kept | given | {"PYTHONPATH": str(ROOT)}
 
@@ -37,10 +40,23 @@ def on_the_database_of(world: World) -> dict[str, Any]:
     return on(world.cluster, world.database) | {"demo": 1}
 
 
+def slrt(*command: str) -> list[str]:
+    """`slrt …` as a process; where the tests' coverage is taken, its own is too."""
+    program = [sys.executable, "-m", "app.cli"]
+    if folder := os.environ.get("COVERAGE_DIR"):
+        report = Path(folder).resolve() / f"{uuid4()}.json"
+        program = [sys.executable, "-m", "slipcover", "--branch", "--source", str(ROOT / "app")]
+        # The tests themselves see to the rooms; here it is what only a process comes to.
+        program += ["--omit", ",".join(f"*/app/{room}/*" for room in ROOMS)]
+        program += ["--dont-wrap-pytest", "--json", "--out", str(report)]
+        program += [str(Path(sys.executable).with_name("slrt"))]
+    return [*program, *command]
+
+
 def finished(*command: str, **settings: Any) -> subprocess.CompletedProcess[str]:
     """`slrt …` run to its end. Whatever was wrong, nobody is shown a traceback."""
     done = subprocess.run(
-        [sys.executable, "-m", "app.cli", *command],
+        slrt(*command),
         cwd=SOMEWHERE,
         env=environment(**settings),
         stdin=subprocess.DEVNULL,
@@ -56,7 +72,7 @@ def finished(*command: str, **settings: Any) -> subprocess.CompletedProcess[str]
 def running(*command: str, **settings: Any) -> Iterator[subprocess.Popen[str]]:
     """`slrt …` while it runs, in a session of its own; its output is one stream."""
     with subprocess.Popen(
-        [sys.executable, "-m", "app.cli", *command],
+        slrt(*command),
         cwd=SOMEWHERE,
         env=environment(**settings),
         stdin=subprocess.DEVNULL,
