@@ -27,7 +27,7 @@ from app.domain.errors import Conflict, Invalid
 from app.domain.identifiers import national_id_warnings
 from app.domain.operations import LostLease, Operations, OperationStatus
 from app.domain.registry_imports import APPLY_LOCK, RegistryImports
-from app.domain.registry_statements import REGION_OF
+from app.domain.registry_statements.parts import REGION_OF
 from app.problems.catalogue import FAULTS
 from app.routers import bodies
 from app.workflow import operations
