@@ -12,11 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain.base import new_id
-from app.domain.households import RegistryVersion
+from app.domain.households import Household, RegistryVersion
 from app.domain.identifiers import Keys, masked
-from app.domain.registry_statements import applying, comparing, finding
+from app.domain.registry_statements import applying, comparing, finding, landing
 
 APPLY_LOCK = 0x51_29
+LAST_LINE = 2**31 - 1
+H: Any = Household
 # What plans are made by. Facts and sealed numbers are wide, and nothing is planned by them.
 STAGED = (
     "registry_homes (operation_id, line, household_key, card_index)",
@@ -48,6 +50,7 @@ class RegistryImports:
     def __init__(self, session: AsyncSession, operation_id: UUID, file: FileOf) -> None:
         self.session, self.operation_id, self.file = session, operation_id, file
         self.params: dict[str, Any] = {
+            "after": -1,
             "op": operation_id, "source": file.source, "version": file.version,
             "as_of": file.as_of, "regency": file.regency_code, "whole": file.whole,
         }  # fmt: skip
@@ -64,6 +67,37 @@ class RegistryImports:
         )
         return bool(await self.session.scalar(sa.select(lock)))
 
+    async def is_first(self) -> bool:
+        """Whether the city has nothing of the source: what is new can `land` at once then."""
+        of_source = sa.select(H.id).where(
+            H.regency_code == self.file.regency_code, H.registry_source == self.file.source
+        )
+        return not await self.session.scalar(sa.select(of_source.exists()))
+
+    async def begin(self) -> None:
+        """Nothing is found as yet."""
+        self.params["first"] = await self.is_first()
+        for statement in finding.STANDING:
+            await self._run(statement)
+
+    async def land(self, line: int) -> None:
+        """Put the households up to a line into the registry that can only be new.
+
+        `open_version` comes before. The rest of them is found when all lines are compared.
+        """
+        self.params["upto"] = line
+        await self._run(landing.HOMES_LANDING)
+        # The staged rows have no statistics yet, by which a plan would not go row by row.
+        await self._run("set local enable_nestloop = off")
+        for statement in (
+            landing.NOT_LANDING, landing.PEOPLE_LANDING, *landing.OF_HOUSEHOLDS, landing.MEMBERS,
+            *landing.LANDED,
+        ):  # fmt: skip
+            await self._run(statement)
+        await self._run("drop table new_homes, new_people")
+        await self._run("set local enable_nestloop = on")
+        self.params["after"] = line
+
     async def compare(self, covered: list[str], faults: int) -> dict[str, int]:
         """Find which rows are new, changed, the same, and what the version ends.
 
@@ -72,6 +106,7 @@ class RegistryImports:
         self.params["covered"] = covered
         # Plans are made for as many rows as there are now.
         await self._analyze(STAGED)
+        await self._analyze(("home_standing", "people_standing"))
         found = await self._find_repetitions(faults)
         for statement in (finding.IMPORT_HOMES, finding.HOMES_BY_CARD, finding.HOME_STANDING):
             await self._run(statement)
@@ -106,21 +141,24 @@ class RegistryImports:
         rows = (await self._run(comparing.EXAMPLES)).mappings()
         return [dict(row) for row in rows][:100]
 
-    async def apply(self, by: UUID, at: datetime, programs: list[str]) -> UUID:
-        """Bring the registry to what the file says. Returns the version's id."""
-        version_id = await self._version(by, at)
-        self.params |= {"version_id": version_id, "at": at, "programs": programs}
+    async def open_version(self, by: UUID, at: datetime) -> None:
+        """The version that everything applied from now on is of."""
+        self.params |= {"version_id": await self._version(by, at), "at": at}
+        # Checked as it goes and not at the commit, which is then short: others wait for its locks.
+        await self._run("set constraints all immediate")
+
+    async def apply(self, programs: list[str]) -> None:
+        """Bring the registry to what the file says; `open_version` comes before."""
+        self.params |= {"programs": programs, "after": -1, "upto": LAST_LINE}
         cards = int((await self._run("select count(*) from import_families")).scalar_one())
-        members = applying.NEW_MEMBERS_IN_FAMILIES if cards else applying.NEW_MEMBERS_ALONE
+        members = landing.MEMBERS_IN_FAMILIES if cards else landing.MEMBERS
         for statement in (
-            *applying.OF_HOUSEHOLDS, members, *applying.OF_PEOPLE, *applying.ENTRIES,
+            landing.NEW_HOMES, landing.NEW_PEOPLE, *landing.OF_HOUSEHOLDS, landing.FAMILIES,
+            members, *applying.KNOWN, *applying.ENTRIES,
         ):  # fmt: skip
             await self._run(statement)
-        # Checked here and not at the commit, which is then short: others wait for its locks.
-        await self._run("set constraints all immediate")
         # So that the first questions after a large import are answered as fast as later ones.
         await self._analyze(APPLIED)
-        return version_id
 
     async def pairs(self) -> list[tuple[UUID, UUID]]:
         """People of this file who have one number with somebody of another household."""

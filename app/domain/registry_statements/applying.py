@@ -1,19 +1,16 @@
-"""The registry brought to what the file says, and the lines of its history."""
+"""Rows that were there brought to what the file says, and the lines of their history."""
 
+from app.domain.registry_statements.landing import (
+    INTO_PARTICIPATIONS,
+    INTO_REGISTRY_IDS,
+    INTO_WELFARE_RANKS,
+)
 from app.domain.registry_statements.parts import NEW_ID, REGION, REGION_OF
 
 _DERIVED = REGION_OF.format("h.village_code")
-NEW_HOUSEHOLDS = f"""
-insert into households (id, version, registry_source, registry_id, address, rt, rw, decile,
-  percentile, facts, facts_source, facts_as_of, facts_changed, presence, presence_on,
-  registry_version_id, content_sha256, created_at, updated_at, {REGION})
-select s.id, 1, :source, s.household_key, h.address, h.rt, h.rw, h.decile, h.percentile, h.facts,
-  :source, cast(:as_of as date), '{{}}', h.presence,
-  case when h.presence is not null then cast(:as_of as date) end, cast(:version_id as uuid),
-  h.content_sha256, :at, :at, {_DERIVED}
+_STANDING = """
 from home_standing s
 join registry_homes h on h.operation_id = cast(:op as uuid) and h.line = s.line
-where s.new and not s.held
 """
 CHANGED_HOUSEHOLDS = f"""
 update households e set version = e.version + 1, address = c.address, rt = c.rt, rw = c.rw,
@@ -31,66 +28,32 @@ KNOWN_HOUSEHOLDS = """
 update households e set content_sha256 = c.content_sha256
 from home_changes c where c.id = e.id and c.changes is null and not c.ended
 """
-_REGISTRY_IDS = f"""
-insert into registry_ids (id, household_id, source, kind, value, source_version, {REGION})
-select {NEW_ID}, s.id, cast(:source as text), ids.kind, ids.value, cast(:version as text),
-  {_DERIVED}
-from home_standing s
-join registry_homes h on h.operation_id = cast(:op as uuid) and h.line = s.line
-"""
-# A new household has nothing that these could meet with; to look for it costs as much again.
-NEW_REGISTRY_IDS = (
-    _REGISTRY_IDS
-    + """
-cross join lateral (values ('household', h.household_key)) ids (kind, value)
-where s.new and not s.held and ids.value not like 'kk:%'
-"""
-)
-REGISTRY_IDS = (
-    _REGISTRY_IDS
-    + """
+REGISTRY_IDS = f"""
+{INTO_REGISTRY_IDS}
+{_STANDING}
 cross join lateral (values ('household', h.household_key), ('ruta6', h.ruta6)) ids (kind, value)
-where ids.value is not null and not s.held and not s.same
-  and not (ids.kind = 'household' and (s.new or ids.value like 'kk:%'))
+where ids.value is not null and not s.new and not s.held and not s.same
+  and not (ids.kind = 'household' and ids.value like 'kk:%')
 on conflict do nothing
 """
-)
-_WELFARE_RANKS = f"""
-insert into welfare_ranks (id, household_id, source, source_version, decile, percentile, as_of,
-  {REGION})
-select {NEW_ID}, s.id, cast(:source as text), cast(:version as text), h.decile, h.percentile,
-  cast(:as_of as date), {_DERIVED}
-from home_standing s
-join registry_homes h on h.operation_id = cast(:op as uuid) and h.line = s.line
-where num_nonnulls(h.decile, h.percentile) > 0 and not s.held
-"""
-NEW_WELFARE_RANKS = _WELFARE_RANKS + " and s.new"
-WELFARE_RANKS = (
-    _WELFARE_RANKS
-    + """ and not s.new
+WELFARE_RANKS = f"""
+{INTO_WELFARE_RANKS}
+{_STANDING}
+where num_nonnulls(h.decile, h.percentile) > 0 and not s.new and not s.held
 on conflict (household_id, source, source_version) do update
 set decile = excluded.decile, percentile = excluded.percentile, as_of = excluded.as_of
 where (welfare_ranks.decile, welfare_ranks.percentile, welfare_ranks.as_of)
   is distinct from (excluded.decile, excluded.percentile, excluded.as_of)
 """
-)
-_PARTICIPATIONS = f"""
-insert into participations (id, household_id, member_id, program_code, source, as_of, {REGION})
-select {NEW_ID}, s.id, null, p.code, cast(:source as text), cast(:as_of as date), {_DERIVED}
-from home_standing s
-join registry_homes h on h.operation_id = cast(:op as uuid) and h.line = s.line
+PARTICIPATIONS = f"""
+{INTO_PARTICIPATIONS}
+{_STANDING}
 cross join lateral unnest(h.programs) p (code)
-where not s.held and not s.same
-"""
-NEW_PARTICIPATIONS = _PARTICIPATIONS + " and s.new"
-PARTICIPATIONS = (
-    _PARTICIPATIONS
-    + """ and not s.new
+where not s.new and not s.held and not s.same
 on conflict (household_id, member_id, program_code, source) do update
 set as_of = excluded.as_of, ended_on = null
 where participations.as_of is null or participations.as_of <= excluded.as_of
 """
-)
 ENDED_PARTICIPATIONS = """
 update participations p set ended_on = cast(:as_of as date)
 from home_standing s
@@ -100,37 +63,6 @@ where p.household_id = s.id and not s.new and not s.held and not s.same and p.so
   and p.program_code <> all (h.programs)
   and p.program_code = any (cast(:programs as text[]))
 """
-NEW_FAMILIES = f"""
-insert into families (id, household_id, number, family_card_number, family_card_number_index,
-  {REGION})
-select f.id, f.home_id, f.number, f.family_card_number, f.family_card_index,
-  {REGION_OF.format("f.village_code")}
-from import_families f where f.new
-"""
-NEW_MEMBERS = f"""
-insert into members (id, version, household_id, family_id, registry_id, number, name, national_id,
-  national_id_index, birth_date, birth_year, sex, relation, facts, facts_source, facts_as_of,
-  facts_changed, presence, presence_on, warnings, content_sha256, created_at, updated_at, {REGION})
-select s.id, 1, s.home_id, {{family}}, r.member_key, r.number, r.name, r.national_id,
-  r.national_id_index, r.birth_date, r.birth_year, r.sex, r.relation, r.facts, :source,
-  cast(:as_of as date), '{{{{}}}}', r.presence,
-  case when r.presence is not null then cast(:as_of as date) end, coalesce(r.warnings, '[]'),
-  r.content_sha256, :at, :at, {_DERIVED}
-from people_standing s
-join registry_rows r on r.operation_id = cast(:op as uuid) and r.line = s.line
-join home_standing hs on hs.id = s.home_id and not hs.held
-join registry_homes h on h.operation_id = cast(:op as uuid) and h.line = hs.line
-{{families}}
-where s.new
-"""
-NEW_MEMBERS_ALONE = NEW_MEMBERS.format(family="null", families="")
-NEW_MEMBERS_IN_FAMILIES = NEW_MEMBERS.format(
-    family="f.id",
-    families=(
-        "left join import_families f on f.home_id = s.home_id"
-        " and f.family_card_index = r.family_card_index"
-    ),
-)
 CHANGED_MEMBERS = f"""
 update members m set version = m.version + 1, household_id = c.home_id, family_id = c.family_id,
   registry_id = c.member_key, number = c.number, name = c.name,
@@ -157,12 +89,10 @@ ENDED_MEMBERS = """
 update members m set ended_at = :at, version = m.version + 1, updated_at = :at
 from people_ending e where e.id = m.id
 """
-OF_HOUSEHOLDS = (
-    NEW_HOUSEHOLDS, CHANGED_HOUSEHOLDS, KNOWN_HOUSEHOLDS, NEW_REGISTRY_IDS, REGISTRY_IDS,
-    NEW_WELFARE_RANKS, WELFARE_RANKS, NEW_PARTICIPATIONS, PARTICIPATIONS,
-    ENDED_PARTICIPATIONS, NEW_FAMILIES,
+KNOWN = (
+    CHANGED_HOUSEHOLDS, KNOWN_HOUSEHOLDS, REGISTRY_IDS, WELFARE_RANKS, PARTICIPATIONS,
+    ENDED_PARTICIPATIONS, CHANGED_MEMBERS, KNOWN_MEMBERS, ENDED_HOUSEHOLDS, ENDED_MEMBERS,
 )  # fmt: skip
-OF_PEOPLE = (CHANGED_MEMBERS, KNOWN_MEMBERS, ENDED_HOUSEHOLDS, ENDED_MEMBERS)
 _ENTRY = f"""
 insert into registry_entries (id, household_id, member_id, version, what, changes, source,
   registry_version_id, at, {REGION})

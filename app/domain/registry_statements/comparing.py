@@ -137,7 +137,8 @@ where not s.new and not s.held and not s.same
 HOMES_ENDING = """
 create temporary table homes_ending on commit drop as
 select h.id from households h
-where cast(:whole as boolean) and h.regency_code = :regency and h.registry_source = :source
+where cast(:whole as boolean) and not cast(:first as boolean)
+  and h.regency_code = :regency and h.registry_source = :source
   and h.ended_at is null
   and not exists (select 1 from home_standing s where s.id = h.id)
   and not exists (select 1 from registry_refusals r
@@ -149,7 +150,8 @@ select m.id, m.household_id from members m
 where m.ended_at is null and m.household_id in (select id from homes_ending)
 union all
 select m.id, m.household_id from members m join households h on h.id = m.household_id
-where cast(:whole as boolean) and h.regency_code = :regency and h.registry_source = :source
+where cast(:whole as boolean) and not cast(:first as boolean)
+  and h.regency_code = :regency and h.registry_source = :source
   and m.ended_at is null and m.registry_id is not null
   and h.id in (select id from home_standing where not new and not held)
   and not exists (select 1 from people_standing s where s.id = m.id)

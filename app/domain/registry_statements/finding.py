@@ -1,7 +1,23 @@
-"""What stands in a file twice, and which row of the registry each staged one is."""
+"""What stands in a file twice, and which row of the registry each staged one is.
+
+`:first` is whether the city had nothing of the source before: then nothing can be known, or end.
+"""
 
 from app.domain.registry_statements.parts import OPEN_CHANGE
 
+STANDING = (
+    """
+create temporary table home_standing (household_key text collate "C", line integer, id uuid,
+  new boolean, ended boolean, same boolean, held boolean) on commit drop
+""",
+    """
+create temporary table people_standing (line integer, home_id uuid, id uuid,
+  new boolean, ended boolean, same boolean, held boolean) on commit drop
+""",
+    """
+create temporary table home_seen (household_key text collate "C" primary key) on commit drop
+""",
+)
 HOMES_TWICE = """
 create temporary table homes_twice on commit drop as
 select line, n, content_sha256 <> first as differs from (
@@ -63,7 +79,7 @@ from registry_homes h
 left join households a on a.registry_source = :source and a.registry_id = h.household_key
 left join registry_ids b on b.source = :source and b.kind = 'household'
   and b.value = h.household_key and a.id is null
-where h.operation_id = :op
+where h.operation_id = :op and not exists (select 1 from home_standing s where s.line = h.line)
 """
 HOMES_BY_CARD = """
 with found as (
@@ -79,7 +95,7 @@ update import_homes i set id = found.household_id from (
 ) found where found.line = i.line
 """
 HOME_STANDING = f"""
-create temporary table home_standing on commit drop as
+insert into home_standing
 select i.household_key, i.line, coalesce(i.id, i.new_id) as id, i.id is null as new,
   coalesce(e.ended_at is not null, false) as ended,
   coalesce(e.ended_at is null and e.content_sha256 = h.content_sha256, false) as same,
@@ -99,14 +115,15 @@ create temporary table import_people on commit drop as
 with known as materialized (
   select distinct on (m.registry_id) m.registry_id, m.id
   from members m join households h on h.id = m.household_id
-  where m.regency_code = :regency and h.registry_source = :source and m.registry_id is not null
+  where not cast(:first as boolean) and m.regency_code = :regency
+    and h.registry_source = :source and m.registry_id is not null
   order by m.registry_id, m.ended_at is not null, m.merged_into is not null, m.id
 )
 select r.line, s.id as home_id, s.new as home_new, r.member_id as new_id, known.id
 from registry_rows r
 join home_standing s on s.household_key = r.household_key and not s.held
 left join known on known.registry_id = r.member_key
-where r.operation_id = :op
+where r.operation_id = :op and not exists (select 1 from people_standing p where p.line = r.line)
 """
 PEOPLE_IN_HOME = """
 with found as (
@@ -139,7 +156,7 @@ where r.family_card_index is not null
 order by p.home_id, r.family_card_index, r.line
 """
 PEOPLE_STANDING = f"""
-create temporary table people_standing on commit drop as
+insert into people_standing
 select p.line, p.home_id, coalesce(p.id, p.new_id) as id, p.id is null as new,
   coalesce(m.ended_at is not null, false) as ended,
   coalesce(m.ended_at is null and m.household_id = p.home_id

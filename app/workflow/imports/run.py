@@ -63,11 +63,16 @@ class Import:
         """Read the rest of the file, then apply it. Raises LostLease."""
         try:
             checker, rows = await self._begin()
-            await self._read(checker, rows)
+            async with self.sessions.begin() as session:
+                registry = RegistryImports(session, self.id, self.request.file())
+                lands = not self.request.dry_run and await self._lands(registry)
+                await self._read(checker, rows, registry if lands else None)
+                await self._kept_alive(self._apply(registry, lands))
         except Unreadable as unreadable:
             await self._fail(unreadable)
             return
-        await self._kept_alive(self._apply())
+        async with self.sessions.begin() as session:
+            await RegistryRows(session).clear(self.id)
 
     # Reading
 
@@ -126,16 +131,33 @@ class Import:
             start = second
         return placed, len(header), (start.end, start.last)
 
-    async def _read(self, checker: Checker, rows: Iterator[Read]) -> None:
-        """Stage chunk after chunk: the next is read while the one before is written."""
+    async def _lands(self, registry: RegistryImports) -> bool:
+        """Whether what is new can land while the file is still being read."""
+        if not (await registry.prepare() and await registry.is_first()):
+            return False
+        await registry.begin()
+        await registry.open_version(self.by, await slrt_now(registry.session))
+        return True
+
+    async def _read(
+        self, checker: Checker, rows: Iterator[Read], registry: RegistryImports | None
+    ) -> None:
+        """Stage chunk after chunk: the next is read, and those before land, while one is staged."""
         chunk = asyncio.create_task(asyncio.to_thread(_chunk, checker, rows))
+        landing: asyncio.Task[None] | None = None
         try:
             while (found := await chunk) is not None:
                 chunk = asyncio.create_task(asyncio.to_thread(_chunk, checker, rows))
                 await self._stage(*found)
+                if registry is not None and (landing is None or landing.done()):
+                    if landing is not None:
+                        await landing
+                    landing = asyncio.create_task(registry.land(self.state["line"]))
+            if landing is not None:
+                await landing
         finally:
             # A thread cannot be stopped; nothing else may use the file meanwhile.
-            await asyncio.gather(chunk, return_exceptions=True)
+            await asyncio.gather(chunk, *filter(None, (landing,)), return_exceptions=True)
 
     async def _stage(self, staged: Staged, tally: Tally, last: Read) -> None:
         state = self.state
@@ -201,40 +223,36 @@ class Import:
                 # The row is held, or the database is away for a moment: the next time will do.
                 logger.info("a lease was not renewed", extra={"operation_id": str(self.id)})
 
-    async def _apply(self) -> None:
-        """Compare and apply in one transaction; a dry run only compares."""
+    async def _apply(self, registry: RegistryImports, lands: bool) -> None:
+        """Compare and apply, in the transaction of what has landed; a dry run only compares."""
         async with self.sessions.begin() as session:
             self.state["phase"] = "applying"
             await Operations(session).step(self.id, self.fence, state=self.state)
         self.told("applying", self.total, self.total)
-        if not await self._applied():
+        if lands:
+            await registry.land(self.state["line"])
+        elif not await registry.prepare():
             raise StillApplying
-        async with self.sessions.begin() as session:
-            await RegistryRows(session).clear(self.id)
-
-    async def _applied(self) -> bool:
-        """False where another import of the city is just being applied."""
+        else:
+            await registry.begin()
         covered = [one.target for one in self.columns if one.target in FACTS]
-        async with self.sessions.begin() as session:
-            file = RegistryImports(session, self.id, self.request.file())
-            if not await file.prepare():
-                return False
-            found = await file.compare(covered, int(self.state["faults"]))
-            counts, examples = await file.counts(), await file.examples()
-            pairs: list[tuple[UUID, UUID]] = []
-            if not self.request.dry_run:
-                await file.apply(self.by, await slrt_now(session), self._ending_programs())
-                pairs = await file.pairs()
-            operations = Operations(session)
-            result = self._result(found, counts) | {
-                "faults": await operations.fault_counts(self.id),
-                "examples": [_masked(one) for one in examples],
-            }
-            await operations.finish(
-                self.id, self.fence, OperationStatus.SUCCEEDED, done=self.total, result=result,
-                state=self.state | {"pairs": [[str(one), str(other)] for one, other in pairs]},
-            )  # fmt: skip
-        return True
+        found = await registry.compare(covered, int(self.state["faults"]))
+        counts, examples = await registry.counts(), await registry.examples()
+        pairs: list[tuple[UUID, UUID]] = []
+        if not self.request.dry_run:
+            if not lands:
+                await registry.open_version(self.by, await slrt_now(registry.session))
+            await registry.apply(self._ending_programs())
+            pairs = await registry.pairs()
+        operations = Operations(registry.session)
+        result = self._result(found, counts) | {
+            "faults": await operations.fault_counts(self.id),
+            "examples": [_masked(one) for one in examples],
+        }
+        await operations.finish(
+            self.id, self.fence, OperationStatus.SUCCEEDED, done=self.total, result=result,
+            state=self.state | {"pairs": [[str(one), str(other)] for one, other in pairs]},
+        )  # fmt: skip
 
     def _ending_programs(self) -> list[str]:
         """The programmes that the file can say no to."""
