@@ -18,6 +18,7 @@ from app.domain.registry_statements import applying, comparing, finding, landing
 
 APPLY_LOCK = 0x51_29
 LAST_LINE = 2**31 - 1
+LINES_LANDING = 50_000
 H: Any = Household
 # What plans are made by. Facts and sealed numbers are wide, and nothing is planned by them.
 STAGED = (
@@ -80,12 +81,13 @@ class RegistryImports:
         for statement in finding.STANDING:
             await self._run(statement)
 
-    async def land(self, line: int) -> None:
+    async def land(self, line: int) -> bool:
         """Put the households up to a line into the registry that can only be new.
 
-        `open_version` comes before. The rest of them is found when all lines are compared.
+        `open_version` comes before. The rest of them is found when all lines are compared. False
+        where a call was not enough.
         """
-        self.params["upto"] = line
+        self.params["upto"] = upto = min(line, self.params["after"] + LINES_LANDING)
         await self._run(landing.HOMES_LANDING)
         # The staged rows have no statistics yet, by which a plan would not go row by row.
         await self._run("set local enable_nestloop = off")
@@ -96,7 +98,8 @@ class RegistryImports:
             await self._run(statement)
         await self._run("drop table new_homes, new_people")
         await self._run("set local enable_nestloop = on")
-        self.params["after"] = line
+        self.params["after"] = upto
+        return bool(upto == line)
 
     async def compare(self, covered: list[str], faults: int) -> dict[str, int]:
         """Find which rows are new, changed, the same, and what the version ends.

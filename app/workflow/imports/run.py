@@ -5,6 +5,7 @@ as if it had never been.
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -143,8 +144,10 @@ class Import:
         self, checker: Checker, rows: Iterator[Read], registry: RegistryImports | None
     ) -> None:
         """Stage chunk after chunk: the next is read, and those before land, while one is staged."""
+        # A million rows make no cycles: what was there before need not be looked through for them.
+        gc.freeze()
         chunk = asyncio.create_task(asyncio.to_thread(_chunk, checker, rows))
-        landing: asyncio.Task[None] | None = None
+        landing: asyncio.Task[bool] | None = None
         try:
             while (found := await chunk) is not None:
                 chunk = asyncio.create_task(asyncio.to_thread(_chunk, checker, rows))
@@ -158,6 +161,7 @@ class Import:
         finally:
             # A thread cannot be stopped; nothing else may use the file meanwhile.
             await asyncio.gather(chunk, *filter(None, (landing,)), return_exceptions=True)
+            gc.unfreeze()
 
     async def _stage(self, staged: Staged, tally: Tally, last: Read) -> None:
         state = self.state
@@ -230,7 +234,8 @@ class Import:
             await Operations(session).step(self.id, self.fence, state=self.state)
         self.told("applying", self.total, self.total)
         if lands:
-            await registry.land(self.state["line"])
+            while not await registry.land(self.state["line"]):
+                continue
         elif not await registry.prepare():
             raise StillApplying
         else:
