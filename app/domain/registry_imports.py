@@ -51,8 +51,7 @@ class RegistryImports:
     def __init__(self, session: AsyncSession, operation_id: UUID, file: FileOf) -> None:
         self.session, self.operation_id, self.file = session, operation_id, file
         self.params: dict[str, Any] = {
-            "after": -1,
-            "op": operation_id, "source": file.source, "version": file.version,
+            "op": operation_id, "after": -1, "source": file.source, "version": file.version,
             "as_of": file.as_of, "regency": file.regency_code, "whole": file.whole,
         }  # fmt: skip
 

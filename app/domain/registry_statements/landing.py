@@ -39,15 +39,11 @@ delete from new_homes where household_key in (
   select household_key from new_homes group by household_key having count(*) > 1
   union all
   select household_key from registry_rows r where {_LINES.format("r")}
-    and (family_card_index is not null
-      or number is null or member_key <> household_key || lpad(cast(number as text), 2, '0'))
-  union all
-  select household_key from registry_rows r where {_LINES.format("r")}
-  group by household_key, member_key having count(*) > 1
-  union all
-  select household_key from registry_rows r where {_LINES.format("r")}
-    and national_id_index is not null
-  group by household_key, national_id_index having count(*) > 1
+  group by household_key
+  having count(*) > count(distinct member_key)
+    or count(national_id_index) > count(distinct national_id_index)
+    or bool_or(family_card_index is not null or number is null
+      or member_key <> household_key || lpad(cast(number as text), 2, '0'))
 )
 """
 LANDED = (

@@ -17,19 +17,19 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.domain.base import slrt_now
 from app.domain.facts import FACTS
-from app.domain.identifiers import Keys, masked_name
+from app.domain.identifiers import Keys
 from app.domain.operations import FAULTS_LISTED, LEASE, Operation, Operations, OperationStatus
 from app.domain.places import Places
 from app.domain.programs import Programs
 from app.domain.regions import Regions
 from app.domain.registry_imports import RegistryImports
-from app.domain.registry_layouts import Column, by_map
 from app.domain.registry_rows import RegistryRows
 from app.workflow.imports import columns
 from app.workflow.imports.faults import Tally, Unreadable
 from app.workflow.imports.people import Checker, Staged
-from app.workflow.imports.reader import Read, SourceFile, open_file
+from app.workflow.imports.reader import Read, open_file
 from app.workflow.imports.requests import ImportRequest
+from app.workflow.imports.result import masked_example, result_of
 
 logger = logging.getLogger("slrt.imports")
 ROWS_AT_ONCE: Final = 4_000
@@ -90,15 +90,16 @@ class Import:
             )
             programs = frozenset(await Programs(session).codes())
             keys = Keys.of(session)
-        placed, width, start = await asyncio.to_thread(self._header, source)
-        self.columns = [column for _, column in placed]
+        header = await asyncio.to_thread(columns.read, source, self.request)
+        self.layout, self.columns = header.layout, [column for _, column in header.columns]
         self.programs = sorted(programs)
         checker = Checker(
-            self.id, placed, width, source.pads, places, keys, self.request.as_of, programs
-        )
+            self.id, header.columns, header.width, source.pads, places, keys, self.request.as_of,
+            programs,
+        )  # fmt: skip
         offset, line = self.state["offset"], self.state["line"]
         if not line:
-            offset, line = start
+            offset, line = header.rows_begin
         return checker, source.rows(offset, line)
 
     async def _go_on(self, session: AsyncSession) -> None:
@@ -112,25 +113,6 @@ class Import:
             "offset": 0, "line": 0, "rows": 0, "read": 0, "refused": 0, "warnings": 0,
             "faults": 0, "mapped": {}, "phase": "reading",
         }  # fmt: skip
-
-    def _header(self, source: SourceFile) -> tuple[list[tuple[int, Column]], int, tuple[int, int]]:
-        """The columns with their places, how many cells a row has, and where the rows begin."""
-        rows = source.rows()
-        first = next(rows, None)
-        if first is None or first.problem is not None:
-            raise Unreadable("wrong_columns" if first else "empty_file", missing=[], unknown=[])
-        header = [cell.strip() for cell in first.cells]
-        while header and not header[-1]:
-            header.pop()
-        sent = self.request.map
-        layout = by_map(sent) if sent is not None else columns.choose(header, self.request.layout)
-        self.layout = layout.name
-        placed = columns.placed(layout, header)
-        second = next(rows, None)
-        start = first
-        if second is not None and second.problem is None and columns.is_numbering(second.cells):
-            start = second
-        return placed, len(header), (start.end, start.last)
 
     async def _lands(self, registry: RegistryImports) -> bool:
         """Whether what is new can land while the file is still being read."""
@@ -250,10 +232,11 @@ class Import:
             await registry.apply(self._ending_programs())
             pairs = await registry.pairs()
         operations = Operations(registry.session)
-        result = self._result(found, counts) | {
+        result = result_of(self.request, self.state, found) | counts | {
+            "layout": self.layout, "attempts": self.attempts,
             "faults": await operations.fault_counts(self.id),
-            "examples": [_masked(one) for one in examples],
-        }
+            "examples": [masked_example(one) for one in examples],
+        }  # fmt: skip
         await operations.finish(
             self.id, self.fence, OperationStatus.SUCCEEDED, done=self.total, result=result,
             state=self.state | {"pairs": [[str(one), str(other)] for one, other in pairs]},
@@ -266,23 +249,6 @@ class Import:
             return self.programs
         return [one.removeprefix("program:") for one in targets if one.startswith("program:")]
 
-    def _result(self, found: dict[str, int], counts: dict[str, dict[str, int]]) -> dict[str, Any]:
-        state = self.state
-        twice = found["duplicate_row"]
-        return {
-            "source": self.request.source, "version": self.request.version,
-            "layout": self.layout, "dry_run": self.request.dry_run,
-            "rows_read": state["read"], "rows_landed": state["rows"] - twice,
-            "rows_refused": state["refused"] + twice,
-            "warnings": state["warnings"] + found["household_differs"]
-            + found["national_id_twice"],
-            "regions_mapped": {
-                how: state["mapped"].get(how, 0) for how in ("former_code", "bps", "name")
-            },
-            "households": counts["households"], "people": counts["people"],
-            "attempts": self.attempts,
-        }  # fmt: skip
-
 
 def _chunk(checker: Checker, rows: Iterator[Read]) -> tuple[Staged, Tally, Read] | None:
     """The next rows, checked; None at the end of the file. Runs in a thread."""
@@ -294,14 +260,3 @@ def _chunk(checker: Checker, rows: Iterator[Read]) -> tuple[Staged, Tally, Read]
         return None
     staged, tally = checker.hand_over()
     return staged, tally, last
-
-
-def _masked(example: dict[str, Any]) -> dict[str, Any]:
-    """A difference as it is shown: names masked, as numbers are already."""
-    shown = {name: value for name, value in example.items() if value is not None}
-    if "name" in shown:
-        shown["name"] = masked_name(shown["name"])
-    if (changes := shown.get("changes")) and "name" in changes:
-        masked = [None if one is None else masked_name(one) for one in changes["name"]]
-        shown["changes"] = changes | {"name": masked}
-    return shown
