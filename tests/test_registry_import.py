@@ -730,8 +730,8 @@ def test_a_first_file_lands_bit_by_bit_and_comes_to_the_same_as_at_the_end(
                 "h.registry_id, w.decile"),
         ]  # fmt: skip
 
-    monkeypatch.setattr(run, "ROWS_AT_ONCE", 2)
-    monkeypatch.setattr(registry_imports, "LINES_LANDING", 5)
+    monkeypatch.setattr(run, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(registry_imports, "LINES_LANDING", 3)
     monkeypatch.setattr(RegistryImports, "land", counted)
     results, states = [], []
     for _ in range(2):

@@ -57,9 +57,11 @@ class RegistryImports:
 
     async def prepare(self) -> bool:
         """Give this transaction the time and memory it needs. False while another one applies."""
+        # The server notices within a second that a process was killed, and lets go of its lock.
         for setting in (
             "statement_timeout = 0", "idle_in_transaction_session_timeout = 0",
             "lock_timeout = '30s'", "work_mem = '96MB'", "temp_buffers = '32MB'",
+            "client_connection_check_interval = '1s'",
         ):  # fmt: skip
             await self.session.execute(sa.text(f"set local {setting}"))
         lock = sa.func.pg_try_advisory_xact_lock(
