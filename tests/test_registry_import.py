@@ -23,11 +23,12 @@ from openpyxl import Workbook
 from app import importing
 from app.database import create_engine, create_sessions
 from app.demo import registry_file
+from app.domain import registry_imports
 from app.domain.errors import Conflict, Invalid
 from app.domain.identifiers import national_id_warnings
 from app.domain.operations import LostLease, Operations, OperationStatus
 from app.domain.registry_imports import APPLY_LOCK, RegistryImports
-from app.domain.registry_statements import REGION_OF
+from app.domain.registry_statements.parts import REGION_OF
 from app.problems.catalogue import FAULTS
 from app.routers import bodies
 from app.workflow import operations
@@ -679,6 +680,73 @@ def test_old_operations_are_forgotten(world: World) -> None:
     assert one(world, "select count(*) from operation_faults") == 0
     assert one(world, "select count(*) from registry_versions") == 1
     refused(world.as_("manager").get(f"/operations/{result['id']}"), 404, "not_found")
+
+
+# A first file lands while it is read
+
+
+def test_a_first_file_lands_bit_by_bit_and_comes_to_the_same_as_at_the_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def person(home: str, number: str, **more: str) -> dict[str, Any]:
+        return {"household_id": home, "member_number": number, "name": f"N{home}{number}",
+            "national_id": ""} | more  # fmt: skip
+
+    content = own(
+        person("A", "1"), person("A", "2", national_id=NATIONAL_ID), person("A", "3"),
+        person("B", "1"), person("B", "1", name="Again"), person("B", "2"),
+        person("C", "1", family_card_number="3576021001200001"), person("C", "2"),
+        person("D", "1", member_id="D-1"), person("D", "2"),
+        person("E", "1", ruta6="ABC123"), person("F", "1", ruta6="ABC123"),
+        person("F", "", name=""),
+        person("A", "4", address="Elsewhere"), person("A", "5", national_id=NATIONAL_ID),
+        person("A", "1", name="Once more"), person("B", "3"),
+        person("G", "1", national_id=NATIONAL_ID), person("H", "", name="Nobody's number"),
+        person("I", "1", national_id=OTHER_ID), person("I", "2", national_id=OTHER_ID),
+        person("J", "1"), person("K", "1"), person("J", "2"), person("L", "1"),
+    )  # fmt: skip
+    land, early = RegistryImports.land, []
+
+    async def counted(self: Any, line: int) -> bool:
+        done = await land(self, line)
+        early.append(await self.session.scalar(sa.text("select count(*) from members")))
+        return done
+
+    async def never(self: Any) -> bool:
+        return False
+
+    def of(*asked: str) -> list[Any]:
+        return sorted((tuple(row) for row in rows_of(world, *asked)), key=repr)
+
+    def everything() -> list[Any]:
+        return [
+            of("members m join households h on h.id = m.household_id"
+                " left join families f on f.id = m.family_id",
+                "m.registry_id, m.name, m.number, h.registry_id, h.address, m.warnings,"
+                " f.family_card_number_index, m.content_sha256", "h.registry_id is not null"),
+            of("registry_ids i join households h on h.id = i.household_id",
+                "i.kind, i.value, h.registry_id"),
+            of("welfare_ranks w join households h on h.id = w.household_id",
+                "h.registry_id, w.decile"),
+        ]  # fmt: skip
+
+    monkeypatch.setattr(run, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(registry_imports, "LINES_LANDING", 3)
+    monkeypatch.setattr(RegistryImports, "land", counted)
+    results, states = [], []
+    for _ in range(2):
+        world.cluster.execute(world.database, f"truncate {TABLES} cascade")
+        result = landed(world, content)
+        faults = [(one["line"], one["code"]) for one in listed(world, result.pop("id"))]
+        results.append((result, sorted(faults)))
+        states.append(everything())
+        monkeypatch.setattr(RegistryImports, "is_first", never)
+    assert states[0] == states[1]
+    assert results[0] == results[1]
+    assert len(states[0][0]) == result["rows_landed"] == 20
+    # The first went in little by little; the second all at the end.
+    assert len(early) > 2
+    assert 0 < early[0] < early[-1] < 20
 
 
 # Cut off, and gone on

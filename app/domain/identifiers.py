@@ -3,7 +3,8 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from calendar import isleap
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -37,11 +38,19 @@ class Keys:
 
         Layout: one byte length of the key id, key id, 12 bytes nonce, ciphertext with tag.
         """
-        nonce, key_id = secrets.token_bytes(NONCE_BYTES), self.current.encode()
-        sealed = _cipher(self.sealing[self.current]).encrypt(
-            nonce, value.encode(), _place(table, column, row)
-        )
-        return bytes([len(key_id)]) + key_id + nonce + sealed
+        return self.sealer(table, column)(value, row)
+
+    def sealer(self, table: str, column: str) -> Callable[[str, UUID], bytes]:
+        """`seal` for many values of one column."""
+        key_id, place = self.current.encode(), f"{table}.{column}."
+        mark = bytes([len(key_id)]) + key_id
+        encrypt = _cipher(self.sealing[self.current]).encrypt
+
+        def seal(value: str, row: UUID) -> bytes:
+            nonce = secrets.token_bytes(NONCE_BYTES)
+            return mark + nonce + encrypt(nonce, value.encode(), f"{place}{row}".encode())
+
+        return seal
 
     def open(self, sealed: bytes, table: str, column: str, row: UUID) -> str:
         length = sealed[0]
@@ -91,7 +100,12 @@ def masked_name(name: str) -> str:
 
 def birth_date_in(national_id: str) -> tuple[int, int, int] | None:
     """(day, month, two-digit year) as a national id says them; None where they cannot be."""
-    day, month, year = (int(national_id[n : n + 2]) for n in (6, 8, 10))
+    return _birth_date(national_id[6:12])
+
+
+@lru_cache(maxsize=2**16)
+def _birth_date(digits: str) -> tuple[int, int, int] | None:
+    day, month, year = (int(digits[n : n + 2]) for n in (0, 2, 4))
     # A woman's day of birth stands there with 40 on top.
     day = day - 40 if day > 40 else day
     try:
@@ -99,6 +113,19 @@ def birth_date_in(national_id: str) -> tuple[int, int, int] | None:
     except ValueError:
         return None
     return day, month, year
+
+
+def birth_date_by_age(national_id: str, age: int, on: date) -> date | None:
+    """The birth date of a national id where the age agrees with it within a year."""
+    said = birth_date_in(national_id)
+    if said is None:
+        return None
+    day, month, year = said
+    for century in (1900, 2000):
+        turned = on.year - century - year - ((month, day) > (on.month, on.day))
+        if abs(turned - age) <= 1 and ((day, month) != (29, 2) or isleap(century + year)):
+            return date(century + year, month, day)
+    return None
 
 
 def national_id_warnings(

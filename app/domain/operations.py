@@ -214,7 +214,7 @@ class Operations:
                 ROW.regency_code == regency_code, ROW.finished_at.is_(None),
                 ROW.params["local"].as_boolean(), ROW.params["digest"].astext == digest,
             )
-            .with_for_update()
+            .with_for_update(key_share=True)
             .execution_options(populate_existing=True)
         )  # fmt: skip
         found: Operation | None = (await self.session.scalars(statement.limit(1))).one_or_none()
