@@ -38,6 +38,7 @@ from app.workflow.imports.requests import ImportRequest
 from tests import processes
 from tests.conftest import World
 from tests.flows import NATIONAL_ID, key
+from tests.processes import Shell
 from tests.refusals import faults, refused
 from tests.registry_files import (
     HEADERS,
@@ -490,19 +491,21 @@ def test_a_number_is_held_against_birth_date_and_sex() -> None:
 # Regions
 
 
-def test_bps_codes_are_mapped_once_the_table_is_loaded(world: World, tmp_path: Path) -> None:
+def test_bps_codes_are_mapped_once_the_table_is_loaded(
+    world: World, tmp_path: Path, slrt: Shell
+) -> None:
     content = own({"region_code": "3576020003", "village_name": ""})
     assert landed(world, content)["faults"] == {"region_unknown": 1}
     table = tmp_path / "bps.csv"
     table.write_text("bps_code,region_code\n3576020003,35.76.02.1010\n")
     settings = processes.on_the_database_of(world)
     for _ in range(2):
-        done = processes.finished("regions", "load-bps", str(table), **settings)
+        done = slrt("regions", "load-bps", str(table), **settings)
         assert done.stdout == "1 codes\n"
     result = landed(world, content)
     assert result["regions_mapped"]["bps"] == 1
     table.write_text("bps_code,region_code\n3576020003,99.99.99.9999\n")
-    assert processes.finished("regions", "load-bps", str(table), **settings).returncode == 1
+    assert slrt("regions", "load-bps", str(table), **settings).returncode == 1
 
 
 # xlsx
@@ -777,7 +780,7 @@ def test_an_import_that_was_killed_goes_on_where_it_was(world: World) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "registry.csv"
         with path.open("wb") as file:
-            registry_file.write(file, 40_000, seed=3)
+            registry_file.write(file, 15_000, seed=3)
         with processes.running(*command(path), **settings) as process:
             processes.until(lambda: one(world, "select max(done) from operations") or 0 > 0)
             process.send_signal(signal.SIGKILL)
@@ -785,12 +788,12 @@ def test_an_import_that_was_killed_goes_on_where_it_was(world: World) -> None:
         assert one(world, "select count(*) from members where registry_id is not null") == 0
         assert one(world, "select status from operations") == "running"
         staged = one(world, "select count(*) from registry_rows")
-        assert 0 < staged < 40_000
+        assert 0 < staged < 15_000
         done = processes.finished(*command(path), **settings)
         assert done.returncode == 0, done.stderr
         assert "attempt 2" in done.stdout
-        assert "40000 rows read, " in done.stdout
-    assert one(world, "select count(*) from members where registry_id is not null") >= 39_900
+        assert "15000 rows read, " in done.stdout
+    assert one(world, "select count(*) from members where registry_id is not null") >= 14_900
     assert one(world, "select count(*) from operations") == 1
     assert one(world, "select count(*) from registry_rows") == 0
     assert one(
@@ -819,28 +822,28 @@ def test_an_import_that_was_killed_while_it_applies_left_nothing_and_is_done_aga
     assert one(world, "select attempts from operations") == 2
 
 
-def test_the_command_says_what_it_did_and_where_the_faults_are(world: World) -> None:
+def test_the_command_says_what_it_did_and_where_the_faults_are(world: World, slrt: Shell) -> None:
     settings = processes.on_the_database_of(world)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "registry.csv"
-        made = processes.finished("demo-registry", str(path), "--people", "200", "--faults")
+        made = slrt("demo-registry", str(path), "--people", "200", "--faults")
         assert made.stdout.startswith("200 people")
-        planned = processes.finished(*command(path, "--dry-run"), **settings)
+        planned = slrt(*command(path, "--dry-run"), **settings)
         assert "nothing was applied" in planned.stdout
-        done = processes.finished(*command(path, "--partial"), **settings)
+        done = slrt(*command(path, "--partial"), **settings)
         assert done.returncode == 0, done.stderr
         assert "200 rows read" in done.stdout
         assert "regions mapped" in done.stdout
         listed = path.with_name("registry.csv.faults.csv")
         assert str(listed) in done.stdout
         path.write_text("a,b\n1,2\n")
-        failed = processes.finished(*command(path), **settings)
+        failed = slrt(*command(path), **settings)
         assert failed.returncode == 1
         assert "wrong_columns" in failed.stdout
         assert "missing: name" in failed.stdout
         columns = path.with_name("map.json")
         columns.write_text('{"name": "a"}')
-        failed = processes.finished(*command(path, "--map", str(columns)), **settings)
+        failed = slrt(*command(path, "--map", str(columns)), **settings)
         assert failed.returncode == 1
         assert "map_invalid" in failed.stderr
 
