@@ -322,7 +322,8 @@ class RegistryChanges:
 
 def seen_by(actor: Actor, at: datetime) -> Any:
     """The offices of the region, the supervisors of the city, the proposer, and whoever sees the
-    complaint it came with; program_managers from the manager's approval on."""
+    complaint it came with; program_managers from the manager's approval on; the facilitators of
+    the place what an import found."""
     offices = actor.regions(
         Role.PUSKESOS_OFFICER, *SECRETARIAT, Role.MANAGER, Role.HEAD, Role.DATA_PROTECTION_OFFICER
     )
@@ -330,7 +331,8 @@ def seen_by(actor: Actor, at: datetime) -> Any:
     seen = [mine, within(R, offices), within(R, cities(actor.regions(Role.SUPERVISOR)))]
     if managed := actor.regions(Role.PROGRAM_MANAGER):
         seen.append(sa.and_(within(R, managed), R.applied_at.is_not(None)))
-    if actor.regions(Role.FACILITATOR):
+    if visited := actor.regions(Role.FACILITATOR):
+        seen.append(sa.and_(R.origin == ChangeOrigin.IMPORT, within(R, visited)))
         in_sight = sa.select(Complaint.id).where(visible_to(actor, at))  # type: ignore[call-overload]
         seen.append(R.complaint_id.in_(in_sight))
     return sa.or_(sa.false(), *seen)

@@ -116,10 +116,6 @@ class RegistryImports:
             await self._run(f"analyze {table}")
         return version_id
 
-    async def pairs(self) -> list[tuple[UUID, UUID]]:
-        """People of this file who have one number with somebody of another household."""
-        return [(row.one, row.other) for row in (await self._run(sql.PAIRS)).all()]
-
     async def newest(self) -> date | None:
         """The day of the newest version of this source that the city has."""
         statement = sa.select(sa.func.max(col(RegistryVersion.as_of))).where(

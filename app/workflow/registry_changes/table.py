@@ -11,7 +11,7 @@ from app.domain.actors import SYSTEM as SYSTEM_ACTOR
 from app.domain.actors import Actor, Role
 from app.domain.complaints import BEFORE_FORWARDED, Complaint
 from app.domain.errors import Conflict, Forbidden
-from app.domain.registry_changes import ChangeState, RegistryChange
+from app.domain.registry_changes import ChangeOrigin, ChangeState, RegistryChange
 from app.workflow.machine import Ladder, Machine, Party, Rung, Transition, by, guard
 from app.workflow.parties import (
     APPROVER,
@@ -99,9 +99,14 @@ def _in_the_city(actor: Actor, case: Any) -> bool:
 
 
 def _in_scope(actor: Actor, case: Any) -> bool:
-    """The desk of the place, or the facilitator who has part in it."""
+    """The desk of the place, or the facilitator who has part in it.
+
+    What an import found, nobody has had part in: there it is any facilitator of the place.
+    """
     if actor.holds(case.village_code, Role.PUSKESOS_OFFICER, *SECRETARIAT_ROLES):
         return True
+    if case.change.origin is ChangeOrigin.IMPORT:
+        return actor.holds(case.village_code, Role.FACILITATOR)
     return actor.id in (case.change.proposed_by, case.assigned_to)
 
 
@@ -164,7 +169,7 @@ def hours(count: int) -> timedelta:
 
 # fmt: off
 LADDER = {
-    S.DRAFT: Ladder("its complaint, or its proposer", advancing=(A.PROPOSE,)),
+    S.DRAFT: Ladder("its complaint, or desk or facilitator", advancing=(A.PROPOSE,)),
     S.PROPOSED: Ladder("supervisor", hours(8), hours(2), SUPERVISOR,
         Rung(SUPERVISOR_OF_CITY), Rung(MANAGER), (A.APPROVE, A.REJECT)),
     S.SUPERVISOR_APPROVED: Ladder("manager", hours(6), hours(2), MANAGER,
@@ -190,7 +195,8 @@ MACHINE = Machine[ChangeState, ChangeAction](
     system=SYSTEM,
     transitions=(
         # from, action, to, by, only if, needs
-        Transition((S.DRAFT,), A.PROPOSE, (S.PROPOSED,), by(PROPOSER, SYSTEM), (stands_alone,)),
+        Transition((S.DRAFT,), A.PROPOSE, (S.PROPOSED,), by(PROPOSER, IN_SCOPE, SYSTEM),
+            (stands_alone,)),
         Transition((S.PROPOSED,), A.APPROVE, (S.SUPERVISOR_APPROVED, S.RETURNED), by(APPROVER),
             (*EYES, stands_alone)),
         Transition((S.SUPERVISOR_APPROVED,), A.APPROVE, (S.MANAGER_APPROVED, S.RETURNED),

@@ -202,6 +202,11 @@ async def settle(session: AsyncSession, complaint: Complaint | None, at: datetim
 
 
 async def _propose(do: Doing) -> None:
+    change = do.change
+    if change.origin is ChangeOrigin.IMPORT:
+        # Nobody has judged it yet: whoever puts it forward is its author, on the row as it is now.
+        change.proposed_by, change.authors = do.actor.id, []
+        await drafting.rewrite(do.session, change, None, do.actor, do.at)
     await items.propose_one(do.session, do.change, do.actor, do.at)
 
 
