@@ -105,6 +105,8 @@ class RegistryChange(InRegion, Record, table=True):
     # The death that is revoked, and the other way round.
     revokes_id: UUID | None = Field(default=None, foreign_key="registry_changes.id")
     revoked_by_id: UUID | None = Field(default=None, foreign_key="registry_changes.id")
+    # The death that this new head stands or falls with.
+    follows_id: UUID | None = Field(default=None, foreign_key="registry_changes.id", index=True)
     content: bytes
     refused_fields: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
     base_version: int | None = None
@@ -206,6 +208,11 @@ class RegistryChanges:
     async def by_ids(self, ids: Collection[UUID]) -> dict[UUID, RegistryChange]:
         statement = sa.select(RegistryChange).where(R.id.in_(ids))
         return {one.id: one for one in await self.session.scalars(statement)}
+
+    async def with_followers(self, id: UUID) -> list[RegistryChange]:
+        """A change with those that were made because of it, in id order."""
+        statement = sa.select(RegistryChange).where(sa.or_(R.id == id, R.follows_id == id))
+        return list(await self.session.scalars(statement.order_by(R.id)))
 
     async def lock_all(self, ids: Sequence[UUID]) -> list[RegistryChange]:
         """Several rows, held until commit, in id order so that two lockers cannot meet head-on."""

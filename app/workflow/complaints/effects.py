@@ -13,6 +13,7 @@ from app.domain.base import JAKARTA, region_of
 from app.domain.complaints import Complaint, Complaints, ComplaintState, ContactAttempt
 from app.domain.complaints import DeliveryAttempt as Attempt
 from app.domain.errors import Fault, Invalid
+from app.domain.households import Households
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.principals import Principals
 from app.domain.referrals import ANSWERED, Referrals
@@ -134,9 +135,10 @@ async def forward_to_secretariat(do: Doing) -> ComplaintState:
     one = do.complaint
     check = one.registry_check or {}
     if check.get("outcome") == CheckOutcome.REGISTERED:
-        one.household_id = UUID(check["household_id"])
+        one.household_id = await _standing(do, UUID(check["household_id"]))
     elif check.get("outcome") == CheckOutcome.SIMILAR and do.command.data is not None:
-        one.household_id = _candidate(check, do.command.data.household_id)
+        chosen = _candidate(check, do.command.data.household_id)
+        one.household_id = await _standing(do, chosen) if chosen else None
     if needs.waives_identity(one.documents_waived):
         await needs.draft_civil_documents(do.session, one, do.actor, do.at)
     return S.AT_SECRETARIAT
@@ -249,8 +251,9 @@ async def return_to_supervisor(do: Doing) -> ComplaintState:
 
 @effect(A.FORWARD)
 async def forward(do: Doing) -> ComplaintState:
-    await items.send(do.session, do.complaint, do.actor, do.at)
     await registry_items.forward(do.session, do.complaint, do.actor, do.at)
+    await do.session.flush()
+    await items.send(do.session, do.complaint, do.actor, do.at)
     do.complaint.forwarded_by = do.actor.id
     do.complaint.forwarded_at = do.at
     return S.FORWARDED
@@ -423,6 +426,20 @@ def _merged(known: list[dict[str, Any]], new: list[Any]) -> list[dict[str, Any]]
     by_document = {waiver["document"]: waiver for waiver in known}
     by_document |= {waiver.document: waiver.model_dump(mode="json") for waiver in new}
     return list(by_document.values())
+
+
+async def _standing(do: Doing, id: UUID) -> UUID:
+    """A household to link to: the one it was merged into since the check, where it was.
+
+    It is held, so that a merge that comes next finds the link.
+    """
+    households = Households(do.session)
+    seen = await households.find(id)
+    while seen is not None and seen.merged_into is not None:
+        seen = await households.find(seen.merged_into)
+    assert seen is not None
+    household = await households.lock(seen.id)
+    return household.merged_into or household.id
 
 
 def _candidate(check: dict[str, Any], chosen: UUID | None) -> UUID | None:

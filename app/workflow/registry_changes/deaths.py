@@ -132,7 +132,7 @@ async def _draft_civil_documents(
 
 async def _tell_owners(session: AsyncSession, member: Member, step: Step, at: datetime) -> None:
     """The programmes with an open referral for the person."""
-    pending = await Referrals(session).of_beneficiary(member_id=member.id)
+    pending = await Referrals(session).for_member(member.id)
     staff = await staff_of(session, member.regency_code)
     for referral in [one for one in pending if one.state in OPEN]:
         owners = staff.owning(referral.village_code, referral.program_code)

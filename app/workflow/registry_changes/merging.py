@@ -62,7 +62,7 @@ async def _into(session: AsyncSession, change: RegistryChange) -> Household | Me
 async def _merge_member(
     session: AsyncSession, member: Member, into: Member, moved: dict[str, Any], at: datetime
 ) -> None:
-    for referral in await Referrals(session).of_beneficiary(member_id=member.id):
+    for referral in await Referrals(session).lock_for(None, member.id):
         await _move(session, referral, into.household_id, into.id, f"member:{into.id}", moved, at)
     place = (into.household_id, into.id)
     moved["participations"] += await Households(session).move_participations(
@@ -87,6 +87,8 @@ async def _merge_household(
     at: datetime,
 ) -> None:
     households = Households(session)
+    # All at once: each of its people's referrals are moved one after another.
+    await Referrals(session).lock_for(household.id, None)
     for complaint in await Complaints(session).lock_of_household(household.id):
         complaint.household_id = into.id
         moved["complaints"].append(str(complaint.id))
@@ -103,7 +105,7 @@ async def _merge_household(
             (household.id, member.id), (into.id, member.id)
         )
         member.household_id, member.registry_id = into.id, None
-    for referral in await Referrals(session).of_beneficiary(household_id=household.id):
+    for referral in await Referrals(session).lock_for(household.id, None):
         key = referral.beneficiary_key
         if key == f"household:{household.id}":
             key = f"household:{into.id}"
@@ -159,8 +161,10 @@ async def part(
     for complaint in await Complaints(session).lock_all([UUID(id) for id in moved["complaints"]]):
         if complaint.household_id == home:
             complaint.household_id = change.household_id
+    ids = [UUID(kept["id"]) for kept in moved["referrals"]]
+    referrals = {one.id: one for one in await Referrals(session).lock_all(ids)}
     for kept in moved["referrals"]:
-        referral = await Referrals(session).lock(UUID(kept["id"]))
+        referral = referrals[UUID(kept["id"])]
         if (referral.household_id, referral.beneficiary_key) == (home, kept["new_key"]):
             referral.household_id = UUID(kept["household_id"]) if kept["household_id"] else None
             referral.member_id = UUID(kept["member_id"]) if kept["member_id"] else None

@@ -24,7 +24,7 @@ from app.domain.registry_changes import (
 from app.workflow.complaints import verbs as complaints
 from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ActionData, Command
-from app.workflow.registry_changes import applying, deaths, drafting, items
+from app.workflow.registry_changes import applying, deaths, drafting, holding, items
 from app.workflow.registry_changes.drafts import ChangeDraft, Evidence, Facts
 from app.workflow.registry_changes.table import (
     MACHINE,
@@ -37,6 +37,8 @@ from app.workflow.registry_changes.table import (
 A, S, K = ChangeAction, ChangeState, ChangeKind
 # Steps that are taken by other calls, or by the system alone.
 ELSEWHERE = (A.DISPATCH, A.ACKNOWLEDGE, A.RECALL)
+# What may write the registry, or take back what was written.
+DECISIONS = (A.APPROVE, A.RESUBMIT, A.REJECT, A.WITHDRAW, A.UNDO)
 
 
 class FieldRefused(ActionData):
@@ -138,6 +140,7 @@ async def _revoke_death(
     found = await RegistryChanges(session).death_of(change.member_id)
     if found is None:
         raise Conflict("not_reported_dead")
+    await holding.hold_change(session, found.id)
     complaint = await Complaints(session).lock(found.complaint_id) if found.complaint_id else None
     death = await RegistryChanges(session).lock(found.id)
     if actor.id in (death.approved_by, death.confirmed_by, death.proposed_by):
@@ -179,6 +182,8 @@ async def act(
     changes = RegistryChanges(session)
     seen = await changes.find(id)
     assert seen is not None
+    if command.action in DECISIONS:
+        await holding.hold_change(session, id)
     complaint = await Complaints(session).lock(seen.complaint_id) if seen.complaint_id else None
     change = await changes.lock(id)
     case = await case_of(session, change, complaint)
