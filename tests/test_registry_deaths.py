@@ -1,5 +1,6 @@
 """Deaths: shown, held, believed by two, told to those who must know, and taken back."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from tests.flows import (
 )
 from tests.flows import done as complaint_done
 from tests.refusals import faults, refused
+from tests.registry_files import own, send
 from tests.test_registry_changes import (
     DESK,
     MANAGER,
@@ -252,13 +254,25 @@ def test_a_believed_death_ends_eligibility_and_the_manager_writes_the_day(world:
     assert types(world, member) == ["member.held", "member.reported_dead", "member.changed"]
 
 
+def test_the_day_of_a_death_is_that_of_the_offices(fresh_world: World) -> None:
+    member = somebody(fresh_world)
+    found = reported(fresh_world, member)
+    now = datetime.now(UTC)
+    # Six in the evening in UTC is one in the morning of the next day in Jakarta.
+    fresh_world.advance(seconds=round(((18 - now.hour) % 24 * 60 - now.minute) % 1440) * 60)
+    at = fresh_world.fetch("select slrt_now()")[0][0]
+    done(fresh_world, SUPERVISOR, found["id"], "approve")
+    tomorrow = at.date() + timedelta(days=1)
+    assert row(fresh_world, member)["presence_on"] == tomorrow
+    assert send(fresh_world, own({}), as_of=str(tomorrow)).status_code == 202
+
+
 @pytest.mark.parametrize(
     ("rest", "heir"),
     [
         ([("child", 1985), ("spouse", 1962)], 1),
         ([("child", 1990), ("child", 1985)], 1),
         ([("child", 2020), ("other", 1985)], 1),
-        ([("other", 1985), ("head", 1986)], 0),
         ([("child", 2020), ("child", 2018)], 1),
     ],
 )
@@ -345,10 +359,16 @@ def test_the_list_of_the_dead_that_the_centre_does_not_know(world: World) -> Non
     member = somebody(world)
     id = reported(world, member)["id"]
     assert id not in unknown()
-    done(world, SUPERVISOR, id, "approve")
-    assert id in unknown()
-    done(world, MANAGER, id, "approve")
-    assert id in unknown()
+    home = str(row(world, member)["household_id"])
+    for who in (SUPERVISOR, MANAGER):
+        # The list, the change and its household say the same.
+        assert done(world, who, id, "approve")["unconfirmed"]
+        assert id in unknown()
+        shown = world.as_("front.1").get(f"/households/{home}").json()
+        assert shown["unconfirmed_change_ids"] == [id]
+    other = proposed(world, kind="update_household", household_id=home, fields={"rt": "009"})
+    assert not done(world, SUPERVISOR, other["id"], "approve")["unconfirmed"]
+    assert other["id"] not in {one["id"] for one in changes_of(world, unconfirmed=True)}
     world.fetch("update registry_changes set state = 'confirmed' where id = $1", id)
     assert id not in unknown()
     known = changes_of(world, kind="report_death", unconfirmed=False)

@@ -130,6 +130,13 @@ class RegistryChange(InRegion, Record, table=True):
     escalation_level: int = 0
     steps_taken: int = 0
 
+    @property
+    def unconfirmed(self) -> bool:
+        """In force here, and the centre has not said yes or no: a death from the supervisor's
+        approval on, until somebody revokes it."""
+        believed = self.kind is K.REPORT_DEATH and self.state is S.SUPERVISOR_APPROVED
+        return self.revoked_by_id is None and (believed or self.state in UNCONFIRMED)
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeContent:
@@ -154,7 +161,7 @@ class ChangeFilter:
     complaint_id: UUID | None = None
     household_id: UUID | None = None
     member_id: UUID | None = None
-    # True: applied here and not yet confirmed by the centre.
+    # True: in force here and not yet confirmed by the centre.
     unconfirmed: bool | None = None
 
 
@@ -262,7 +269,7 @@ class RegistryChanges:
         if wanted.region is not None:
             statement = statement.where(within(R, (wanted.region,)))
         if wanted.unconfirmed is not None:
-            unknown = R.state.in_([S.SUPERVISOR_APPROVED, *UNCONFIRMED])
+            unknown = is_unconfirmed()
             statement = statement.where(unknown if wanted.unconfirmed else ~unknown)
         if after is not None:
             statement = statement.where(R.id < after)
@@ -325,6 +332,12 @@ class RegistryChanges:
             .with_for_update(skip_locked=True)
         )
         return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
+
+def is_unconfirmed() -> Any:
+    """`RegistryChange.unconfirmed`, in SQL."""
+    believed = sa.and_(R.kind == K.REPORT_DEATH, R.state == S.SUPERVISOR_APPROVED)
+    return sa.and_(R.revoked_by_id.is_(None), sa.or_(believed, R.state.in_(UNCONFIRMED)))
 
 
 def seen_by(actor: Actor, at: datetime) -> Any:

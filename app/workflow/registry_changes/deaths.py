@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, SYSTEM, Actor, Role
+from app.domain.base import JAKARTA
 from app.domain.complaints import Complaint
 from app.domain.households import (
     Household,
@@ -21,8 +22,9 @@ from app.domain.registry_changes import ChangeKind, ChangeOrigin, RegistryChange
 from app.workflow import needs
 from app.workflow.complaints.case import staff_of
 from app.workflow.history import log
-from app.workflow.registry_changes import drafting
+from app.workflow.registry_changes import drafting, heads
 from app.workflow.registry_changes.drafts import ChangeDraft
+from app.workflow.registry_changes.heads import HEAD
 
 HELD, RELEASED = "member.held", "member.released"
 DEAD, LIVES = "member.reported_dead", "member.restored"
@@ -54,6 +56,7 @@ async def release(session: AsyncSession, change: RegistryChange, at: datetime) -
     log(session, RELEASED, member, SYSTEM, at, change_id=str(change.id))
     if not member.alive:
         member.presence, member.presence_on, member.died_on = Presence.FOUND, None, None
+        await heads.give_way(session, member)
         touch(member, at)
         log(session, LIVES, member, SYSTEM, at, change_id=str(change.id))
     await _tell_owners(session, member, Step.DEATH_REVOKED, at)
@@ -74,7 +77,7 @@ async def believe(
     if not member.alive:
         # Believed before: the manager sent it back, or it is proposed anew to the centre.
         return None
-    member.presence, member.presence_on = Presence.DEAD, at.date()
+    member.presence, member.presence_on = Presence.DEAD, at.astimezone(JAKARTA).date()
     touch(member, at)
     log(session, DEAD, member, actor, at, change_id=str(change.id))
     household = await Households(session).lock(member.household_id)
@@ -90,9 +93,11 @@ async def believe(
         )
     else:
         await _draft_civil_documents(session, complaint, household, actor, at)
-    if member.relation is not MemberRelation.HEAD:
+    if member.relation is not HEAD or any(one.relation is HEAD for one in rest):
         return None
-    return await _draft_head(session, rest, complaint, at)
+    head = await _draft_head(session, rest, complaint, at)
+    head.follows_id = change.id
+    return head
 
 
 async def _draft_head(
@@ -115,7 +120,7 @@ async def _draft_head(
 
 
 def _is_adult(one: Member, at: datetime) -> bool:
-    return one.birth_year is None or at.year - one.birth_year >= ADULT
+    return one.birth_year is None or at.astimezone(JAKARTA).year - one.birth_year >= ADULT
 
 
 async def _draft_civil_documents(

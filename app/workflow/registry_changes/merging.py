@@ -9,12 +9,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import SYSTEM, Actor
 from app.domain.base import JAKARTA
 from app.domain.complaints import Complaints
-from app.domain.households import Household, Households, Member, Presence, touch
+from app.domain.households import (
+    Household,
+    Households,
+    Member,
+    MemberRelation,
+    Presence,
+    touch,
+)
 from app.domain.referrals import OPEN, Referral, Referrals, ReferralState
 from app.domain.registry_changes import RegistryChange
 from app.workflow.history import log
 from app.workflow.referrals import items
 from app.workflow.referrals.table import LINKED, ReferralAction
+from app.workflow.registry_changes import heads
 from app.workflow.registry_changes.values import presence_in, presence_of
 
 HOUSEHOLD_MERGED = "complaint.household_merged"
@@ -100,11 +108,14 @@ async def _merge_household(
         if same is not None:
             await _merge_member(session, member, same, moved, at)
             continue
-        moved["members"].append({"id": str(member.id), "registry_id": member.registry_id})
+        moved["members"].append(
+            {"id": str(member.id), "registry_id": member.registry_id, "relation": member.relation}
+        )
         moved["participations"] += await households.move_participations(
             (household.id, member.id), (into.id, member.id)
         )
         member.household_id, member.registry_id = into.id, None
+        await heads.give_way(session, member)
     for referral in await Referrals(session).lock_for(household.id, None):
         key = referral.beneficiary_key
         if key == f"household:{household.id}":
@@ -173,6 +184,8 @@ async def part(
         member = await households.lock_member(UUID(kept["id"]))
         if member.household_id == home and change.household_id is not None:
             member.household_id, member.registry_id = change.household_id, kept["registry_id"]
+            if member.relation is MemberRelation.OTHER:
+                member.relation = MemberRelation(kept.get("relation", member.relation))
     await households.return_participations(moved["participations"], home)
     if isinstance(into, Household):
         assert change.household_id is not None

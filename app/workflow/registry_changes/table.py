@@ -151,6 +151,12 @@ def never_sent(case: ChangeCase, actor: Actor, _: Any) -> bool:
     return actor is SYSTEM_ACTOR or case.state in TAKEN_BACK
 
 
+@guard(Conflict, "action_not_allowed")
+def still_said(case: ChangeCase, _: Actor, __: Any) -> bool:
+    """A death that was revoked is not proposed again."""
+    return case.change.revoked_by_id is None
+
+
 @guard(Forbidden, "four_eyes")
 def decided_by_another(case: ChangeCase, actor: Actor, _: Any) -> bool:
     """Whoever approved a change may not undo it."""
@@ -206,7 +212,7 @@ MACHINE = Machine[ChangeState, ChangeAction](
         Transition((S.SUPERVISOR_APPROVED,), A.RETURN, (S.RETURNED,), by(FORWARDER),
             (*OTHER_EYES, stands_alone), note=True),
         Transition((S.RETURNED, S.DECLINED), A.RESUBMIT, (S.PROPOSED,), by(IN_SCOPE),
-            (stands_alone,)),
+            (stands_alone, still_said)),
         Transition((S.PROPOSED,), A.REJECT, (S.REJECTED,), by(APPROVER), (*EYES, stands_alone),
             note=True),
         Transition((S.SUPERVISOR_APPROVED,), A.REJECT, (S.REJECTED,), by(FORWARDER),
@@ -217,7 +223,7 @@ MACHINE = Machine[ChangeState, ChangeAction](
             (S.WITHDRAWN,), by(PROPOSER, IN_SCOPE, SYSTEM), (never_sent,)),
         Transition((S.MANAGER_APPROVED,), A.DISPATCH, (S.DISPATCHED,), by(DISPATCHER)),
         Transition((S.DISPATCHED,), A.ACKNOWLEDGE, (S.CONFIRMED, S.DECLINED), by(DISPATCHER)),
-        Transition((S.DECLINED,), A.UNDO, (S.WITHDRAWN,), by(SUPERVISOR_OF_CITY),
+        Transition((S.DECLINED,), A.UNDO, (S.WITHDRAWN,), by(SUPERVISOR_OF_CITY, SYSTEM),
             (decided_by_another,)),
     ),
 )

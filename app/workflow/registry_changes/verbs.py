@@ -24,11 +24,10 @@ from app.domain.registry_changes import (
 from app.workflow.complaints import verbs as complaints
 from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ActionData, Command
-from app.workflow.registry_changes import applying, deaths, drafting, holding, items
+from app.workflow.registry_changes import applying, drafting, holding, items
 from app.workflow.registry_changes.drafts import ChangeDraft, Evidence, Facts
 from app.workflow.registry_changes.table import (
     MACHINE,
-    TAKEN_BACK,
     WRITERS,
     ChangeAction,
     ChangeCase,
@@ -145,18 +144,20 @@ async def _revoke_death(
     death = await RegistryChanges(session).lock(found.id)
     if actor.id in (death.approved_by, death.confirmed_by, death.proposed_by):
         raise Forbidden("four_eyes")
-    told = death.state not in (*TAKEN_BACK, S.SUPERVISOR_APPROVED, S.MANAGER_APPROVED)
+    told = death.state in (S.DISPATCHED, S.CONFIRMED)
     change.revokes_id, death.revoked_by_id = death.id, change.id
     if told:
-        await deaths.release(session, death, at)
+        await items.end_death(session, death, at)
     else:
-        await items.withdraw(session, death, SYSTEM, at, reason="revoked")
+        # What the centre has declined it does not hold for true: there is nothing to take back.
+        action = A.UNDO if death.state is S.DECLINED else A.WITHDRAW
+        await items.withdraw(session, death, SYSTEM, at, action=action, reason="revoked")
         await settle(session, complaint, at)
     items.step(session, change, A.PROPOSE, S.PROPOSED, actor, at)
     change.approved_by = actor.id
     items.step(session, change, A.APPROVE, S.SUPERVISOR_APPROVED, actor, at)
     if not told:
-        # The centre has never heard of it: there is nothing to take back there.
+        # The centre has nothing to take back.
         items.step(session, change, A.WITHDRAW, S.WITHDRAWN, SYSTEM, at, reason="never_sent")
     return change
 
