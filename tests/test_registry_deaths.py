@@ -18,6 +18,7 @@ from tests.flows import (
     save_survey,
     told_steps,
 )
+from tests.flows import act as complaint_act
 from tests.flows import done as complaint_done
 from tests.refusals import faults, refused
 from tests.registry_files import own, send
@@ -235,6 +236,74 @@ def test_the_owners_of_pending_referrals_are_told_once(world: World) -> None:
     assert world.as_("front.1").get(f"/referrals/{referral['id']}").json()["state"] == "sent"
     done(world, SUPERVISOR, found["id"], "reject", note="Masih hidup.")
     assert told_steps(world, who, referral["id"])[-1] == "death_revoked"
+
+
+def three_items(world: World, member: str) -> tuple[Json, Json, Json]:
+    """A complaint at the secretariat with a need of the person and one of the household."""
+    complaint = bring(world, "at_secretariat", category="program_not_received")
+    home = str(row(world, member)["household_id"])
+    own = refer(world, complaint, {"member_id": member}, "PIP").json()
+    family = refer(world, complaint, {"household_id": home}).json()
+    complaint_done(world, "front.1", complaint["id"], "submit_without_visit")
+    return complaint, own, family
+
+
+def referral(world: World, id: str) -> Json:
+    found: Json = world.as_("front.1").get(f"/referrals/{id}").json()
+    return found
+
+
+@pytest.mark.parametrize("when", ["before the supervisor", "before the manager"])
+@pytest.mark.parametrize("believed", [False, True])
+def test_nothing_goes_out_for_somebody_who_is_reported_dead(
+    world: World, when: str, believed: bool
+) -> None:
+    member = somebody(world)
+    complaint, own, family = three_items(world, member)
+    if when == "before the manager":
+        complaint_done(world, SUPERVISOR, complaint["id"], "approve")
+    found = reported(world, member)
+    if believed:
+        done(world, SUPERVISOR, found["id"], "approve")
+    assert referral(world, own["id"])["state"] != "cancelled"
+    if when == "before the supervisor":
+        complaint_done(world, SUPERVISOR, complaint["id"], "approve")
+        assert referral(world, own["id"])["state"] == "cancelled"
+    complaint_done(world, MANAGER, complaint["id"], "forward")
+    now = referral(world, own["id"])
+    reason = "deceased" if believed else "death_reported"
+    assert (now["state"], now["reason"], now["sent_at"]) == ("cancelled", reason, None)
+    assert referral(world, family["id"])["state"] == "sent"
+    # Should the person live, whoever drafted it is told that it is wanted again.
+    assert told_steps(world, "front.1", own["id"]) == []
+    done(world, MANAGER if believed else SUPERVISOR, found["id"], "reject", note="Hidup.")
+    assert told_steps(world, "front.1", own["id"]) == ["death_revoked"]
+    assert told_steps(world, "front.1", family["id"]) == []
+
+
+def test_where_all_was_for_somebody_reported_dead_it_is_answered_instead(world: World) -> None:
+    member = somebody(world)
+    complaint = bring(world, "at_secretariat", category="program_not_received")
+    own = refer(world, complaint, {"member_id": member}, "PIP").json()
+    complaint_done(world, "front.1", complaint["id"], "submit_without_visit")
+    reported(world, member)
+    answer = complaint_act(world, SUPERVISOR, complaint["id"], "approve")
+    refused(answer, 409, "nothing_to_forward")
+    assert referral(world, own["id"])["state"] == "draft"
+    complaint_done(world, SUPERVISOR, complaint["id"], "answer", note="Kami turut berduka.")
+
+
+def test_a_complaint_whose_approved_items_all_fall_is_answered_by_the_forward(
+    world: World,
+) -> None:
+    member = somebody(world)
+    complaint = bring(world, "at_secretariat", category="program_not_received")
+    refer(world, complaint, {"member_id": member}, "PIP")
+    complaint_done(world, "front.1", complaint["id"], "submit_without_visit")
+    complaint_done(world, SUPERVISOR, complaint["id"], "approve")
+    reported(world, member)
+    sent = complaint_done(world, MANAGER, complaint["id"], "forward")
+    assert (sent["state"], sent["outcome"]) == ("answered", "cancelled")
 
 
 # ── believed ─────────────────────────────────────────────────────────────────────────────────

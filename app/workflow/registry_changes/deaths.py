@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, SYSTEM, Actor, Role
 from app.domain.base import JAKARTA
-from app.domain.complaints import Complaint
+from app.domain.complaints import Complaint, Complaints
 from app.domain.households import (
     Household,
     Households,
@@ -22,10 +22,12 @@ from app.domain.registry_changes import ChangeKind, ChangeOrigin, RegistryChange
 from app.workflow import needs
 from app.workflow.complaints.case import staff_of
 from app.workflow.history import log
+from app.workflow.referrals.items import DEATH_REPORTED, DECEASED
 from app.workflow.registry_changes import drafting, heads
 from app.workflow.registry_changes.drafts import ChangeDraft
 from app.workflow.registry_changes.heads import HEAD
 
+FOR_DEATH = (DECEASED, DEATH_REPORTED)
 HELD, RELEASED = "member.held", "member.released"
 DEAD, LIVES = "member.reported_dead", "member.restored"
 SIGNALLED = "referral.death_signalled"
@@ -60,6 +62,7 @@ async def release(session: AsyncSession, change: RegistryChange, at: datetime) -
         touch(member, at)
         log(session, LIVES, member, SYSTEM, at, change_id=str(change.id))
     await _tell_owners(session, member, Step.DEATH_REVOKED, at)
+    await _tell_drafters(session, member, change, at)
 
 
 async def believe(
@@ -144,6 +147,19 @@ async def _tell_owners(session: AsyncSession, member: Member, step: Step, at: da
         told = [one.id for one in owners]
         Notifications(session).tell(told, SubjectKind.REFERRAL, referral, step, at)
         log(session, SIGNALLED, referral, SYSTEM, at, step=step, told=len(owners))
+
+
+async def _tell_drafters(
+    session: AsyncSession, member: Member, change: RegistryChange, at: datetime
+) -> None:
+    """What was cancelled for the death is wanted again: told to whoever has the complaint."""
+    for referral in await Referrals(session).for_member(member.id):
+        if referral.reason in FOR_DEATH and referral.stage_entered_at >= change.created_at:
+            complaint = await Complaints(session).peek(referral.complaint_id)
+            people = [complaint.assigned_to or referral.drafted_by]
+            Notifications(session).tell(
+                people, SubjectKind.REFERRAL, referral, Step.DEATH_REVOKED, at
+            )
 
 
 async def _member(session: AsyncSession, change: RegistryChange) -> Member:
