@@ -35,6 +35,7 @@ from app.workflow.parties import MANAGER, told
 from app.workflow.referrals import items
 from app.workflow.registry_changes import items as registry_items
 from app.workflow.registry_changes.items import Refused
+from app.workflow.visits.closing import call_off_for
 from app.workflow.visits.opening import open_for_emergency
 
 A, S = ComplaintAction, ComplaintState
@@ -396,8 +397,9 @@ async def _items(do: Doing) -> list[Any]:
 async def _conclude(do: Doing, outcome: Outcome) -> None:
     """What is decided without a programme: what was prepared for one is cancelled."""
     do.complaint.outcome = outcome
-    await items.cancel(do.session, do.complaint, do.at)
     await registry_items.cancel(do.session, do.complaint, do.at)
+    await call_off_for(do.session, do.complaint.id, do.at)
+    await items.cancel(do.session, do.complaint, do.at)
 
 
 def _told(do: Doing) -> None:

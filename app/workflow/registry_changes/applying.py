@@ -33,6 +33,7 @@ from app.workflow.history import log
 from app.workflow.registry_changes import heads, merging
 from app.workflow.registry_changes.drafts import COLUMNS
 from app.workflow.registry_changes.values import presence_in, presence_of, values_of
+from app.workflow.visits.closing import call_off_at
 
 K = ChangeKind
 HERE = "slrt"
@@ -307,6 +308,7 @@ async def _remove(do: Applying) -> dict[str, Any]:
     ended = [row]
     if do.member is None and do.household is not None:
         ended += (await do.households.members_of([do.household.id]))[do.household.id]
+        await call_off_at(do.session, do.household.id, do.at)
     for one in ended:
         one.ended_at = do.at
     touch(row, do.at)

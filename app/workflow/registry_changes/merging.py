@@ -24,6 +24,7 @@ from app.workflow.referrals import items
 from app.workflow.referrals.table import LINKED, ReferralAction
 from app.workflow.registry_changes import heads
 from app.workflow.registry_changes.values import presence_in, presence_of
+from app.workflow.visits import closing
 
 HOUSEHOLD_MERGED = "complaint.household_merged"
 R = ReferralState
@@ -46,7 +47,8 @@ async def merge(
     """Move what hangs on the duplicate to the one that stays; what was moved, for `part`."""
     into = await _into(session, change)
     moved: dict[str, Any] = {
-        name: [] for name in ("complaints", "referrals", "members", "participations", "ended")
+        name: []
+        for name in ("complaints", "visits", "referrals", "members", "participations", "ended")
     }
     if member is not None:
         assert isinstance(into, Member)
@@ -101,6 +103,7 @@ async def _merge_household(
         complaint.household_id = into.id
         moved["complaints"].append(str(complaint.id))
         log(session, HOUSEHOLD_MERGED, complaint, actor, at, household_id=str(into.id))
+    moved["visits"] = [str(id) for id in await closing.move(session, household.id, into, at)]
     people = await households.members_of([household.id, into.id])
     known = {one.national_id_index: one for one in people[into.id] if one.national_id_index}
     for member in people[household.id]:
@@ -190,6 +193,9 @@ async def part(
     if isinstance(into, Household):
         assert change.household_id is not None
         await households.return_belongings(change.household_id, into.id, moved)
+        visits = [UUID(id) for id in moved.get("visits", ())]
+        home_again = await households.lock(change.household_id)
+        await closing.move_back(session, visits, into.id, home_again, at)
     for kept in moved["ended"]:
         row = await households.lock_row(UUID(kept["id"]))
         row.merged_into = row.ended_at = None
