@@ -1,4 +1,4 @@
-"""What a new head follows"""
+"""What a new head follows, and imports that wait unsealed"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,6 +23,13 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_registry_changes_follows_id"), "registry_changes", ["follows_id"], unique=False
     )
+    # Pieces of files are sealed from now on; a migration has no keys to seal what waits.
+    op.execute(
+        "update operations set status = 'failed', problem = 'abandoned', finished_at = now(),"
+        " lease_until = null, fence = fence + 1"
+        " where id in (select operation_id from operation_chunks) and finished_at is null"
+    )
+    op.execute("delete from operation_chunks")
 
 
 def downgrade() -> None:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.ext.asyncio import AsyncSession
 
 NONCE_BYTES = 12
+Row = UUID | tuple[UUID, int]
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,24 +33,31 @@ class Keys:
         assert isinstance(keys, Keys)
         return keys
 
-    def seal(self, value: str, table: str, column: str, row: UUID) -> bytes:
+    def seal(self, value: str, table: str, column: str, row: Row) -> bytes:
+        """A text sealed by `seal_bytes`."""
+        return self.seal_bytes(value.encode(), table, column, row)
+
+    def open(self, sealed: bytes, table: str, column: str, row: Row) -> str:
+        return self.open_bytes(sealed, table, column, row).decode()
+
+    def seal_bytes(self, value: bytes, table: str, column: str, row: Row) -> bytes:
         """AES-256-GCM, bound to the place: a sealed id copied to another row does not open.
 
         Layout: one byte length of the key id, key id, 12 bytes nonce, ciphertext with tag.
+        `row` is the row's id, or the parts of its primary key.
         """
         nonce, key_id = secrets.token_bytes(NONCE_BYTES), self.current.encode()
         sealed = _cipher(self.sealing[self.current]).encrypt(
-            nonce, value.encode(), _place(table, column, row)
+            nonce, value, _place(table, column, row)
         )
         return bytes([len(key_id)]) + key_id + nonce + sealed
 
-    def open(self, sealed: bytes, table: str, column: str, row: UUID) -> str:
+    def open_bytes(self, sealed: bytes, table: str, column: str, row: Row) -> bytes:
         length = sealed[0]
         key_id, rest = sealed[1 : 1 + length].decode(), sealed[1 + length :]
-        opened = _cipher(self.sealing[key_id]).decrypt(
+        return _cipher(self.sealing[key_id]).decrypt(
             rest[:NONCE_BYTES], rest[NONCE_BYTES:], _place(table, column, row)
         )
-        return opened.decode()
 
     def blind(self, value: str) -> bytes:
         """The same for the same number, wherever it stands; says nothing about it."""
@@ -71,8 +79,9 @@ def _cipher(key: bytes) -> AESGCM:
     return AESGCM(key)
 
 
-def _place(table: str, column: str, row: UUID) -> bytes:
-    return f"{table}.{column}.{row}".encode()
+def _place(table: str, column: str, row: Row) -> bytes:
+    parts = row if isinstance(row, tuple) else (row,)
+    return f"{table}.{column}.{'.'.join(map(str, parts))}".encode()
 
 
 def masked(number: str | None) -> str | None:

@@ -28,7 +28,7 @@ from app.domain.vocabulary import (
     VisitResult,
 )
 from app.workflow import needs
-from app.workflow.complaints import clock, surveys
+from app.workflow.complaints import centre, clock, surveys
 from app.workflow.complaints.case import Case
 from app.workflow.complaints.commands import Command, ComplaintAction, Refusal
 from app.workflow.parties import MANAGER, told
@@ -257,6 +257,10 @@ async def forward(do: Doing) -> ComplaintState:
     await items.send(do.session, do.complaint, do.actor, do.at)
     do.complaint.forwarded_by = do.actor.id
     do.complaint.forwarded_at = do.at
+    # What it holds by a link may be with its owner already.
+    received = [one for one in await _items(do) if one.received_at is not None]
+    for referral in received:
+        centre.arrived(do.session, [do.complaint], do.actor, do.at, referral_id=str(referral.id))
     return S.FORWARDED
 
 
