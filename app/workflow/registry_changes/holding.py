@@ -27,8 +27,7 @@ async def hold_complaint(session: AsyncSession, id: UUID) -> None:
     async def which() -> Sequence[RegistryChange]:
         return (await RegistryChanges(session).of_complaints([id]))[id]
 
-    while not await _hold(session, {id}, which):
-        pass
+    await _hold(session, {id}, which)
 
 
 async def hold_change(session: AsyncSession, id: UUID) -> None:
@@ -37,12 +36,16 @@ async def hold_change(session: AsyncSession, id: UUID) -> None:
     async def which() -> Sequence[RegistryChange]:
         return await RegistryChanges(session).with_followers(id)
 
-    while not await _hold(session, set(), which):
+    await _hold(session, set(), which)
+
+
+async def _hold(session: AsyncSession, own: set[UUID], which: Which) -> None:
+    """Where more hangs on it by then than was seen at first, all is let go and begun anew."""
+    while not await _is_held(session, own, which):
         pass
 
 
-async def _hold(session: AsyncSession, own: set[UUID], which: Which) -> bool:
-    """False, with nothing held, where more hangs on it by now than was seen at first."""
+async def _is_held(session: AsyncSession, own: set[UUID], which: Which) -> bool:
     async with session.begin_nested() as attempt:
         complaints = own | await _complaints(session, await which())
         await Complaints(session).lock_all(sorted(complaints))
