@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.ext.asyncio import AsyncSession
 
 NONCE_BYTES = 12
+Row = UUID | tuple[UUID, int]
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,32 +34,39 @@ class Keys:
         assert isinstance(keys, Keys)
         return keys
 
-    def seal(self, value: str, table: str, column: str, row: UUID) -> bytes:
+    def seal(self, value: str, table: str, column: str, row: Row) -> bytes:
+        """A text sealed by `seal_bytes`."""
+        return self.seal_bytes(value.encode(), table, column, row)
+
+    def open(self, sealed: bytes, table: str, column: str, row: Row) -> str:
+        return self.open_bytes(sealed, table, column, row).decode()
+
+    def seal_bytes(self, value: bytes, table: str, column: str, row: Row) -> bytes:
         """AES-256-GCM, bound to the place: a sealed id copied to another row does not open.
 
         Layout: one byte length of the key id, key id, 12 bytes nonce, ciphertext with tag.
+        `row` is the row's id, or the parts of its primary key.
         """
         return self.sealer(table, column)(value, row)
 
-    def sealer(self, table: str, column: str) -> Callable[[str, UUID], bytes]:
-        """`seal` for many values of one column."""
-        key_id, place = self.current.encode(), f"{table}.{column}."
+    def sealer(self, table: str, column: str) -> Callable[[bytes, Row], bytes]:
+        """`seal_bytes` for many values of one column."""
+        key_id = self.current.encode()
         mark = bytes([len(key_id)]) + key_id
         encrypt = _cipher(self.sealing[self.current]).encrypt
 
-        def seal(value: str, row: UUID) -> bytes:
+        def seal(value: bytes, row: Row) -> bytes:
             nonce = secrets.token_bytes(NONCE_BYTES)
-            return mark + nonce + encrypt(nonce, value.encode(), f"{place}{row}".encode())
+            return mark + nonce + encrypt(nonce, value, _place(table, column, row))
 
         return seal
 
-    def open(self, sealed: bytes, table: str, column: str, row: UUID) -> str:
+    def open_bytes(self, sealed: bytes, table: str, column: str, row: Row) -> bytes:
         length = sealed[0]
         key_id, rest = sealed[1 : 1 + length].decode(), sealed[1 + length :]
-        opened = _cipher(self.sealing[key_id]).decrypt(
+        return _cipher(self.sealing[key_id]).decrypt(
             rest[:NONCE_BYTES], rest[NONCE_BYTES:], _place(table, column, row)
         )
-        return opened.decode()
 
     def blind(self, value: str) -> bytes:
         """The same for the same number, wherever it stands; says nothing about it."""
@@ -80,8 +88,9 @@ def _cipher(key: bytes) -> AESGCM:
     return AESGCM(key)
 
 
-def _place(table: str, column: str, row: UUID) -> bytes:
-    return f"{table}.{column}.{row}".encode()
+def _place(table: str, column: str, row: Row) -> bytes:
+    parts = row if isinstance(row, tuple) else (row,)
+    return f"{table}.{column}.{'.'.join(map(str, parts))}".encode()
 
 
 def masked(number: str | None) -> str | None:

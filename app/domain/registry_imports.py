@@ -164,10 +164,6 @@ class RegistryImports:
         # So that the first questions after a large import are answered as fast as later ones.
         await self._analyze(APPLIED)
 
-    async def pairs(self) -> list[tuple[UUID, UUID]]:
-        """People of this file who have one number with somebody of another household."""
-        return [(row.one, row.other) for row in (await self._run(applying.PAIRS)).all()]
-
     async def newest(self) -> date | None:
         """The day of the newest version of this source that the city has."""
         statement = sa.select(sa.func.max(col(RegistryVersion.as_of))).where(

@@ -113,20 +113,3 @@ ENTRIES = (
     _ENTRY.format(household="one.household_id", member="one.id", what="'ended'", changes="'{}'",
         rows="people_ending", table="members", only=""),
 )  # fmt: skip
-# People of two households with one number, where the file has said something new of one of them.
-PAIRS = """
-with twice as materialized (
-  select national_id_index from members
-  where regency_code = :regency and ended_at is null and national_id_index is not null
-  group by national_id_index having count(*) > 1
-)
-select a.id as one, b.id as other
-from twice t
-join members a on a.national_id_index = t.national_id_index and a.ended_at is null
-join members b on b.national_id_index = t.national_id_index and b.ended_at is null
-  and b.household_id <> a.household_id and a.id < b.id
-where a.regency_code = :regency and b.regency_code = :regency
-  and (a.id in (select id from people_standing where not same)
-    or b.id in (select id from people_standing where not same))
-order by a.id, b.id limit 1000
-"""

@@ -137,7 +137,7 @@ class Checker:
             if born is None and age is not None:
                 born = self._born(line, national_id, age, warnings)
             index = self.keys.blind(national_id)
-            sealed = self.seal(national_id, member_id)
+            sealed = self.seal(national_id.encode(), member_id)
         year = born.year if born else None if age is None else self.as_of.year - age
         facts, bad = self.facts.read(cells)
         for column in bad:
@@ -227,7 +227,7 @@ class Checker:
             return None
         if card not in home.cards:
             id = next(self.ids)
-            home.cards[card] = id, self.seal_card(card, id), self.keys.blind(card)
+            home.cards[card] = id, self.seal_card(card.encode(), id), self.keys.blind(card)
         return home.cards[card]
 
 

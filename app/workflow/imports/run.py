@@ -1,7 +1,7 @@
 """Running an import: the file is staged in small transactions, and applied in one.
 
 Killed at any moment it goes on from its last chunk, or applies again: what was not committed is
-as if it had never been.
+as if it had never been. Once it is applied, duplicates are drafted, again in small transactions.
 """
 
 import asyncio
@@ -22,9 +22,10 @@ from app.domain.operations import FAULTS_LISTED, LEASE, Operation, Operations, O
 from app.domain.places import Places
 from app.domain.programs import Programs
 from app.domain.regions import Regions
+from app.domain.registry_duplicates import RegistryDuplicates
 from app.domain.registry_imports import RegistryImports
 from app.domain.registry_rows import RegistryRows
-from app.workflow.imports import columns
+from app.workflow.imports import columns, duplicates
 from app.workflow.imports.faults import Tally, Unreadable
 from app.workflow.imports.people import Checker, Staged
 from app.workflow.imports.reader import Read, open_file
@@ -33,6 +34,9 @@ from app.workflow.imports.result import masked_example, result_of
 
 logger = logging.getLogger("slrt.imports")
 ROWS_AT_ONCE: Final = 4_000
+PAIRS_AT_ONCE = 50
+# What comes after an import is applied.
+DRAFTING: Final = "drafting"
 Sessions = async_sessionmaker[AsyncSession]
 Told = Callable[[str, int, int], None]
 
@@ -61,19 +65,19 @@ class Import:
         self.state: dict[str, Any] = dict(operation.state)
 
     async def run(self) -> None:
-        """Read the rest of the file, then apply it. Raises LostLease."""
-        try:
-            checker, rows = await self._begin()
-            async with self.sessions.begin() as session:
-                registry = RegistryImports(session, self.id, self.request.file())
-                lands = not self.request.dry_run and await self._lands(registry)
-                await self._read(checker, rows, registry if lands else None)
-                await self._kept_alive(self._apply(registry, lands))
-        except Unreadable as unreadable:
-            await self._fail(unreadable)
-            return
-        async with self.sessions.begin() as session:
-            await RegistryRows(session).clear(self.id)
+        """Read the rest of the file, apply it, draft its duplicates. Raises LostLease."""
+        if self.state.get("phase") != DRAFTING:
+            try:
+                checker, rows = await self._begin()
+                async with self.sessions.begin() as session:
+                    registry = RegistryImports(session, self.id, self.request.file())
+                    lands = not self.request.dry_run and await self._lands(registry)
+                    await self._read(checker, rows, registry if lands else None)
+                    await self._kept_alive(self._apply(registry, lands))
+            except Unreadable as unreadable:
+                await self._fail(unreadable)
+                return
+        await self._draft()
 
     # Reading
 
@@ -225,22 +229,48 @@ class Import:
         covered = [one.target for one in self.columns if one.target in FACTS]
         found = await registry.compare(covered, int(self.state["faults"]))
         counts, examples = await registry.counts(), await registry.examples()
-        pairs: list[tuple[UUID, UUID]] = []
+        duplicates = RegistryDuplicates(registry.session)
+        pairs = await duplicates.pairs(self.id, self.request.regency)
         if not self.request.dry_run:
             if not lands:
                 await registry.open_version(self.by, await slrt_now(registry.session))
             await registry.apply(self._ending_programs())
-            pairs = await registry.pairs()
         operations = Operations(registry.session)
         result = result_of(self.request, self.state, found) | counts | {
-            "layout": self.layout, "attempts": self.attempts,
-            "faults": await operations.fault_counts(self.id),
+            "layout": self.layout, "faults": await operations.fault_counts(self.id),
             "examples": [masked_example(one) for one in examples],
         }  # fmt: skip
-        await operations.finish(
-            self.id, self.fence, OperationStatus.SUCCEEDED, done=self.total, result=result,
-            state=self.state | {"pairs": [[str(one), str(other)] for one, other in pairs]},
-        )  # fmt: skip
+        self.state |= {
+            "phase": DRAFTING, "pairs": [[str(one), str(other)] for one, other in pairs],
+            "seen": 0, "drafted": 0, "result": result,
+        }  # fmt: skip
+        await operations.step(self.id, self.fence, done=self.total, state=self.state)
+
+    # Drafting
+
+    async def _draft(self) -> None:
+        """Draft what was found twice, and end; a dry run only says how many there are."""
+        pairs = [(UUID(one), UUID(other)) for one, other in self.state["pairs"]]
+        while not self.request.dry_run and self.state["seen"] < len(pairs):
+            seen = self.state["seen"]
+            some = pairs[seen : seen + PAIRS_AT_ONCE]
+            async with self.sessions.begin() as session:
+                at = await slrt_now(session)
+                made = await duplicates.draft(session, some, self.by, self.request.regency, at)
+                state = self.state | {
+                    "seen": seen + len(some), "drafted": self.state["drafted"] + made,
+                }  # fmt: skip
+                await Operations(session).step(self.id, self.fence, state=state)
+            self.state = state
+        result = self.state["result"] | {
+            "duplicates": {"pairs": len(pairs), "drafted": self.state["drafted"]},
+            "attempts": self.attempts,
+        }  # fmt: skip
+        async with self.sessions.begin() as session:
+            await RegistryRows(session).clear(self.id)
+            await Operations(session).finish(
+                self.id, self.fence, OperationStatus.SUCCEEDED, result=result
+            )
 
     def _ending_programs(self) -> list[str]:
         """The programmes that the file can say no to."""
