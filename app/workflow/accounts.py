@@ -206,7 +206,8 @@ def _log(session: AsyncSession, type: str, principal: Principal, by: Actor, at: 
     """Accounts belong to the deployment, not to a region."""
     Events(session).append(
         Event(
-            type=type, subject_id=principal.id, subject_version=principal.version,
+            type=type, collection="clients" if principal.kind is PrincipalKind.CLIENT else "users",
+            subject_id=principal.id, subject_version=principal.version,
             actor_id=by.id, actor_role=Role.SYSTEM if by is SYSTEM else Role.ADMIN, at=at,
             data={"kind": principal.kind, "active": principal.active},
             province_code="", regency_code="", district_code="", village_code="",
