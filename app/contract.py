@@ -141,7 +141,7 @@ def _routes(app: FastAPI) -> list[APIRoute]:
 
 def _describe(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     creates = operation.pop(CREATES, None) is not None
-    changes = method in ("PUT", "PATCH") or route.path.endswith("/actions")
+    changes = method in ("PUT", "PATCH", "DELETE") or route.path.endswith("/actions")
     responses = operation["responses"]
     responses.pop("422", None)
     for status in sorted(_statuses(route, method, changes)):

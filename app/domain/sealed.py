@@ -15,6 +15,7 @@ from app.domain.referrals import Referral
 from app.domain.registry_changes import RegistryChange
 from app.domain.registry_rows import RegistryRow
 from app.domain.surveys import Survey
+from app.domain.webhooks import WebhookEndpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ SEALED = (
     Sealed(RegistryRow, "family_card_number", CARD_PLACE, "family_id"),
     _own(Survey, "content"),
     Sealed(DispatchRow, "content", ("dispatch_rows", "content"), "registry_change_id"),
+    _own(WebhookEndpoint, "secret"),
+    _own(WebhookEndpoint, "previous_secret"),
 )
 Place = tuple[Any, ...]
 

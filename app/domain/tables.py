@@ -21,12 +21,13 @@ from app.domain import (
     surveys,
     sweep_runs,
     visits,
+    webhooks,
 )
 
 TABLES = (
     complaints, deployment, dispatches, events, households, idempotency_keys, notifications,
     operations, principals, programs, referrals, regions, registry_changes, registry_rows, routes,
-    surveys, sweep_runs, visits,
+    surveys, sweep_runs, visits, webhooks,
 )  # fmt: skip
 metadata = SQLModel.metadata
 

@@ -127,6 +127,8 @@ too_late_to_draft|409|Terlambat membuat rujukan|It is too late to draft a referr
 no_facilitator|409|Tidak ada fasilitator|There is no facilitator to send|Angkat atau aktifkan fasilitator di kota ini dulu.|Appoint or activate a facilitator in the city first.
 username_taken|409|Nama pengguna sudah dipakai|The user name is taken|Pilih nama lain.|Choose another one.
 last_admin|409|Admin terakhir|This is the last admin|Angkat admin lain dulu.|Appoint another admin first.
+too_many_endpoints|409|Terlalu banyak titik akhir|There are too many endpoints|Hapus yang tidak dipakai; paling banyak 20.|Delete one that is not used; 20 at most.
+endpoint_disabled|409|Titik akhir dinonaktifkan|The endpoint is disabled|Aktifkan lagi dengan PATCH enabled: true.|Enable it again by PATCH with enabled: true.
 too_many_requests|429|Terlalu banyak permintaan|Too many requests|Tunggu selama Retry-After.|Wait for Retry-After.
 internal_error|500|Kesalahan di pihak kami|Something went wrong on our side|Tidak ada yang setengah tersimpan. Sebutkan instance bila melapor.|Nothing is half done. Name the instance when you report it.
 database_unavailable|503|Basis data tidak terjangkau|The database cannot be reached|Coba lagi setelah Retry-After dengan kunci yang sama.|Try again after Retry-After under the same key.
@@ -157,6 +159,9 @@ invalid_format|Bentuknya salah.|Has the wrong form.
 invalid_datetime|Bukan waktu yang sah; gunakan RFC 3339 dengan offset.|Is not a valid time; use RFC 3339 with an offset.
 offset_required|Waktu harus menyebut offset, misalnya +07:00.|The time needs an offset, such as +07:00.
 instant_out_of_range|Tahun harus antara 1900 dan 2200.|The year must lie between 1900 and 2200.
+invalid_url|Bukan URL lengkap tanpa nama pengguna dan tanpa #.|Is not a full URL without user name and without #.
+https_required|Harus https.|Must be https.
+address_not_public|Alamatnya bukan alamat publik.|Its address is not a public one.
 line_break|Hanya satu baris.|Must be one line.
 number_in_text|Jangan tulis NIK atau No KK di sini.|Write no national id or family card number here.
 nothing_visible|Tidak ada yang terbaca.|Holds nothing to read.
