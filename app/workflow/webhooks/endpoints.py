@@ -80,14 +80,14 @@ async def create(
     """
     check_keeper(actor)
     endpoints = WebhookEndpoints(session)
-    if await endpoints.count_of(actor.id) >= MOST:
-        raise Conflict("too_many_endpoints")
     endpoint = WebhookEndpoint(
         id=new_id(), owner_id=actor.id, url="", description="", secret=b"", types=[],
         region_codes=[], program_codes=[], position=await endpoints.head(), created_at=at,
         updated_at=at,
     )  # fmt: skip
     await _describe(session, endpoint, draft, allowed)
+    if await endpoints.count_of(actor.id) >= MOST:
+        raise Conflict("too_many_endpoints")
     endpoints.seal(endpoint, new_secret())
     session.add(endpoint)
     log(session, CREATED, endpoint, actor, at)
