@@ -24,6 +24,7 @@ from app.routers import (
     catalogue,
     complaints,
     dispatches,
+    feed,
     health,
     households,
     imports,
@@ -165,7 +166,7 @@ def create_app(
         registry.router, registry_changes.router, inbox.router, notifications.router,
         catalogue.router, accounts.router, sweeps.router, visits.router, households.router,
         imports.router, operations.router, dispatches.router, dispatches.answers_router,
-        webhooks.router,
+        feed.router, webhooks.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

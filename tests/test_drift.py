@@ -107,7 +107,7 @@ def _sources() -> str:
 
 def test_every_problem_that_is_raised_is_in_the_catalogue() -> None:
     kinds = "Unauthenticated|BadRequest|Forbidden|Conflict|Invalid|PreconditionRequired"
-    kinds += "|PreconditionFailed|TooLarge|UnsupportedMediaType|RequestTimeout|TooManyRequests"
+    kinds += "|PreconditionFailed|Gone|TooLarge|UnsupportedMediaType|RequestTimeout|TooManyRequests"
     raised = set(re.findall(rf'(?:{kinds})\(\s*"(\w+)"', _sources()))
     raised |= set(re.findall(r'@guard\(\w+, "(\w+)"\)', _sources()))
     assert raised <= set(CATALOGUE)

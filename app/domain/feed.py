@@ -1,15 +1,28 @@
 """The feed: committed events in one order, as who reads them may see them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor, Grant, Role, Scope
 from app.domain.base import within
+from app.domain.deployment import Deployment
 from app.domain.events import Event
 
 E: Any = Event
+D: Any = Deployment
+RETENTION = timedelta(days=90)
+# No transaction stays open for longer: what was appended then has its position by now.
+LONGEST_TRANSACTION = timedelta(hours=1)
+# What event types begin with.
+KINDS = (
+    "complaint", "referral", "registry_change", "visit", "survey", "dispatch", "household",
+    "member", "account",
+)  # fmt: skip
 REFERRALS, CHANGES, DISPATCHES = "referrals", "registry-changes", "dispatches"
 
 
@@ -89,3 +102,94 @@ def _region_code() -> Any:
     """As narrow as the event says it: a batch is a whole city's."""
     narrower = (E.village_code, E.district_code, E.regency_code)
     return sa.func.coalesce(*(sa.func.nullif(column, "") for column in narrower))
+
+
+@dataclass(frozen=True, slots=True)
+class Types:
+    """Which events are wanted: exact types, and whole kinds. Neither: all of them."""
+
+    exact: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+    def among(self) -> sa.ColumnElement[bool]:
+        if not self.exact and not self.kinds:
+            return sa.true()
+        whole = (E.type.startswith(f"{kind}.", autoescape=True) for kind in self.kinds)
+        return sa.or_(E.type.in_(self.exact), *whole)
+
+
+class Feed:
+    """The only place that writes SQL about reading events in order.
+
+    Call `Events.number` before, in a transaction of its own.
+    """
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def page(
+        self, actor: Actor, types: Types, after: int, limit: int, source: str
+    ) -> Sequence[tuple[int, str]]:
+        """The next events after a position: (position, CloudEvent as JSON)."""
+        statement = (
+            sa.select(E.pos, cloud_event(source))
+            .where(E.pos > after, seen_by(actor), types.among())
+            .order_by(E.pos)
+            .limit(limit)
+        )
+        return [(pos, text) for pos, text in await self.session.execute(statement)]
+
+    async def newest(self) -> int:
+        """The position of the last numbered event: those that a snapshot does not hold come
+        after it."""
+        return int(await self.session.scalar(sa.select(sa.func.max(E.pos))) or 0)
+
+    async def beginning(self, at: datetime) -> int:
+        """The position before the first event that is kept for readers.
+
+        Times are not in the order of commits: of the first hour the lowest position counts.
+        """
+        kept = E.at >= at - RETENTION
+        first = await self.session.scalar(sa.select(sa.func.min(E.at)).where(kept))
+        if first is None:
+            return await self.newest()
+        soon = E.at < first + LONGEST_TRANSACTION
+        lowest = await self.session.scalar(sa.select(sa.func.min(E.pos)).where(kept, soon))
+        return await self.newest() if lowest is None else lowest - 1
+
+    async def epoch(self) -> int:
+        """Which life of the database this is; it rises by itself where a dump was restored.
+
+        What happened between dump and restore is gone, and its positions are given out again.
+        """
+        epoch, same = (await self.session.execute(EPOCH)).one()
+        if not same:
+            await self.session.execute(MOVED)
+            epoch, _ = (await self.session.execute(EPOCH)).one()
+        return int(epoch)
+
+    async def restored(self) -> int:
+        """Begin another epoch: for a restore that leaves no trace, such as one of the disk."""
+        await self.epoch()
+        statement = sa.update(D).values(feed_epoch=D.feed_epoch + 1).returning(D.feed_epoch)
+        return int((await self.session.execute(statement)).scalar_one())
+
+
+HERE = """
+    (select system_identifier from pg_control_system()) as system_identifier,
+    (select oid::bigint from pg_database where datname = current_database()) as database_oid
+"""
+EPOCH = sa.text(f"""
+    select feed_epoch, (deployment.system_identifier, deployment.database_oid)
+        is not distinct from (here.system_identifier, here.database_oid)
+    from deployment, (select {HERE}) here
+""")
+# Of several who notice, one raises it: the others wait, and find it done.
+MOVED = sa.text(f"""
+    update deployment set
+        feed_epoch = feed_epoch + (deployment.system_identifier is not null)::int,
+        system_identifier = here.system_identifier, database_oid = here.database_oid
+    from (select {HERE}) here
+    where (deployment.system_identifier, deployment.database_oid)
+        is distinct from (here.system_identifier, here.database_oid)
+""")

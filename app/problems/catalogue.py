@@ -120,6 +120,7 @@ nothing_to_dispatch|409|Tidak ada yang dikirim|There is nothing to dispatch|Semu
 acknowledged_already|409|Sudah dijawab lain|It was acknowledged otherwise already|Lihat errors dan status baris itu; jawaban pusat tidak diubah.|See errors and the status of the row; the centre's answer is not changed.
 not_dispatchable|422|Belum disetujui atau sudah dikirim|It is not approved, or dispatched already|Lihat errors; hanya perubahan manager_approved yang dikirim.|See errors; only changes that are manager_approved are sent.
 malformed_file|422|Berkas tidak bisa dibaca|The file cannot be read|Kirim CSV UTF-8 dengan kolom change_id atau number, status, reason.|Send CSV in UTF-8 with the columns change_id or number, status, reason.
+feed_reset|410|Feed mulai dari awal|The feed has begun anew|Ambil ekspor lagi, lalu ikuti dari cursor yang tertera di sana.|Take an export again, then follow from the cursor that it states.
 too_early|409|Belum 120 hari|It is too early|Pemilik program punya 120 hari untuk menjawab.|Programme owners have 120 days to answer.
 contact_missing|409|Warga belum dihubungi|Nobody has tried to reach the citizen|Catat upaya menghubungi warga dulu.|Record an attempt to reach the citizen first.
 no_longer_changeable|409|Tidak bisa diubah lagi|It can no longer be changed|Lihat state; isian awal hanya bisa diubah sebelum ditugaskan.|See state; intake facts change only before it is assigned.

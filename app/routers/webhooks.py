@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import Actor
 from app.domain.base import line
 from app.domain.errors import NotFound
+from app.domain.feed import KINDS
 from app.domain.principals import Principals
 from app.domain.webhooks import (
     DeliveryState,
@@ -47,7 +48,7 @@ from app.workflow.webhooks.endpoints import EndpointChanges
 router = APIRouter(prefix="/v1", tags=["integrators"], route_class=Door)
 Url = Annotated[str, Field(min_length=1, max_length=URL_LIMIT)]
 Types = Annotated[
-    list[Annotated[str, Field(pattern=r"^[a-z_]+\.(\*|[a-z_0-9]+)$", max_length=60)]],
+    list[Annotated[str, Field(pattern=rf"^({'|'.join(KINDS)})\.(\*|[a-z_]+)$", max_length=60)]],
     Field(max_length=50),
 ]
 DeliveryId = Annotated[UUID, Path()]

@@ -13,7 +13,7 @@ from app.domain.actors import Actor
 from app.domain.base import new_id, within
 from app.domain.errors import NotFound
 from app.domain.events import Event
-from app.domain.feed import cloud_event, seen_by
+from app.domain.feed import Types, cloud_event, seen_by
 from app.domain.webhooks.rows import (
     DELIVERY,
     FREE,
@@ -162,10 +162,12 @@ class WebhookDeliveries:
 
 
 def _wanted(endpoint: WebhookEndpoint) -> list[sa.ColumnElement[bool]]:
-    """Which events an endpoint asks for; an empty list asks for all."""
-    found = []
-    if endpoint.types:
-        found.append(E.type.in_(endpoint.types))
+    """Which events an endpoint asks for; an empty list narrows nothing."""
+    types = Types(
+        exact=tuple(one for one in endpoint.types if not one.endswith(".*")),
+        kinds=tuple(one.removesuffix(".*") for one in endpoint.types if one.endswith(".*")),
+    )
+    found = [types.among()]
     if endpoint.region_codes:
         found.append(within(E, tuple(endpoint.region_codes)))
     if endpoint.program_codes:
