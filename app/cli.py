@@ -88,7 +88,7 @@ def schedule_(
     logs.configure(settings.log_level)
 
     async def go(database: Database) -> int:
-        async with engine_of(database, "slrt-schedule") as (engine, sessions):
+        async with engine_of(database, "slrt-schedule", schedule.CONNECTIONS) as (engine, sessions):
             if not health:
                 await schedule.serve(engine, sessions)
                 return 0

@@ -324,3 +324,7 @@ async def test_what_is_no_http_is_a_failed_connection() -> None:
     for handle in (nonsense, hang_up):
         async with server(handle) as port:
             assert await posted(f"http://127.0.0.1:{port}/") is Failure.CONNECTION_FAILED
+
+
+async def test_a_name_is_asked_of_this_machine() -> None:
+    assert "127.0.0.1" in await addresses("localhost", Allowed.read("localhost"))

@@ -14,15 +14,18 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import jsonschema
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from app import outgoing
 from app.database import create_engine, create_sessions
+from app.domain.base import new_id
+from app.domain.errors import NotFound
 from app.domain.webhooks import Failure
 from app.logs import NOISY, Formatter
 from app.outgoing import Allowed, Outside
-from app.workflow.webhooks import attempts, delivering
+from app.workflow.webhooks import attempts, delivering, endpoints
 from app.workflow.webhooks.attempts import ATTEMPTS, WAITS
 from tests import processes
 from tests.conftest import Cluster, World, serve
@@ -42,6 +45,7 @@ from tests.processes import on_the_database_of
 from tests.receivers import Receiver, receiving
 
 ALLOW = "127.0.0.0/8"
+CONTRACT = json.loads((processes.ROOT / "openapi" / "slrt.v1.json").read_text())
 FILED = ["complaint.submitted"]
 
 
@@ -104,8 +108,13 @@ def patch(world: World, one: dict[str, Any], who: str = "manager", **changes: An
 
 
 def verified(secret: str, call: Any) -> Any:
-    """What a receiver reads after it has verified the signature."""
-    return Webhook(secret).verify(call.body, call.headers)
+    """What a receiver reads after it has verified the signature; it is what the contract says."""
+    said = Webhook(secret).verify(call.body, call.headers)
+    schema = "Ping" if said["type"] == "ping" else "CloudEvent"
+    whole = {"$ref": f"#/components/schemas/{schema}"} | CONTRACT
+    jsonschema.validate(said, whole, cls=jsonschema.Draft202012Validator)
+    assert set(said) == set(CONTRACT["components"]["schemas"][schema]["properties"])
+    return said
 
 
 def test_an_event_arrives_signed_and_as_the_feed_has_it(
@@ -632,6 +641,9 @@ def test_endpoints_belong_to_who_made_them(world: World, receiver: Receiver, pat
         world.as_("admin").post(f"{place}/rotate-secret", json={}, headers=rotate).status_code
         == 403
     )
+    hire(world, "boss", ("manager", "35.76"), ("admin", "35.76"))
+    foreign = world.as_("boss").post(f"{place}/rotate-secret", json={}, headers=rotate)
+    assert (foreign.status_code, foreign.json()["code"]) == (403, "role_not_allowed")
     assert patch(world, one, "admin", enabled=False).json()["disabled_because"] == "by_hand"
     assert patch(world, one, "admin", enabled=False).json()["version"] == 2
     assert patch(world, one, "integrator", enabled=True, description="Lain").json()["enabled"]
@@ -653,16 +665,62 @@ def test_endpoints_belong_to_who_made_them(world: World, receiver: Receiver, pat
     ]
 
 
-def listed(world: World, who: str) -> list[dict[str, Any]]:
-    """All endpoints that somebody sees, page by page."""
+def listed(
+    world: World, who: str, path: str = "/webhook-endpoints", **params: Any
+) -> list[dict[str, Any]]:
+    """All that a list has for somebody, page by page."""
     found: list[dict[str, Any]] = []
-    params: dict[str, Any] = {"limit": 2}
+    params |= {"limit": 2}
     while True:
-        page = world.as_(who).get("/webhook-endpoints", params=params).json()
+        page = world.as_(who).get(path, params=params).json()
         found += page["items"]
         if page["next_cursor"] is None:
             return found
         params["cursor"] = page["next_cursor"]
+
+
+def test_lists_are_whole(world: World, receiver: Receiver, path: str) -> None:
+    made = [endpoint(world, receiver, f"{path}/{n}")["id"] for n in range(3)]
+    assert [one["id"] for one in listed(world, "manager")] == made[::-1]
+    assert [one["id"] for one in listed(world, "admin")] == made[::-1]
+    receiver.answers[f"{path}/0"] = 500
+    filed = [file(world)["id"] for _ in range(3)]
+    world.sweep("deliveries")
+    place = f"/webhook-endpoints/{made[1]}/deliveries"
+    assert len(filed) == len(listed(world, "manager", place, state="delivered"))
+    ids = [one["id"] for one in listed(world, "manager", place)]
+    assert ids == sorted(ids, reverse=True)
+    assert listed(world, "manager", place, state="failed") == []
+    # A delivery of another endpoint is none of this one.
+    for id in (ids[0], "0193a1b2-8f6e-7c11-9d2a-5b1f0c7e4a10", "x"):
+        assert (
+            world.as_("manager").get(f"/webhook-endpoints/{made[0]}/deliveries/{id}").status_code
+            == 404
+        )
+
+
+def test_changed_and_deleted_at_once(world: World, receiver: Receiver, path: str) -> None:
+    one = endpoint(world, receiver, path)
+    place, client = f"/webhook-endpoints/{one['id']}", world.as_("manager")
+
+    async def at_once() -> list[int]:
+        match = {"If-Match": '"1"'}
+        changes = [
+            asyncio.to_thread(client.patch, place, json={"description": str(n)}, headers=match)
+            for n in range(6)
+        ]
+        gone = [asyncio.to_thread(client.delete, place, headers=match) for _ in range(6)]
+        return [answer.status_code for answer in await asyncio.gather(*changes, *gone)]
+
+    statuses = asyncio.run(at_once())
+    assert sum(status < 300 for status in statuses) == 1
+    assert set(statuses) <= {200, 204, 404, 412}
+
+
+async def test_what_is_gone_by_now_is_not_found(world: World) -> None:
+    async with sessions_of(world) as sessions, sessions.begin() as session:
+        with pytest.raises(NotFound):
+            await endpoints.test(session, new_id(), second_ago())
 
 
 def test_making_one_twice_makes_one(world: World, receiver: Receiver, path: str) -> None:

@@ -1,7 +1,7 @@
 """Webhook endpoints over HTTP: where events are sent, what was sent, and what did not arrive."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -139,6 +139,25 @@ class DeliveryRead(BaseModel):
     ended_at: Moment | None
     status_code: Annotated[int, Field(json_schema_extra={"minimum": 0, "maximum": 999})] | None
     failure: Failure | None
+
+
+class PingData(BaseModel):
+    """The endpoint that is tested."""
+
+    id: UUID
+    version: Count
+
+
+class Ping(BaseModel):
+    """What a test sends: a CloudEvent that stands in no feed."""
+
+    specversion: Literal["1.0"]
+    id: UUID
+    source: text(300)  # type: ignore[valid-type]
+    type: Literal["ping"]
+    subject: text(100)  # type: ignore[valid-type]
+    time: Moment
+    data: PingData
 
 
 async def _find(session: AsyncSession, id: UUID, actor: Actor, at: datetime) -> WebhookEndpoint:
