@@ -6,7 +6,11 @@ import io
 import json
 import logging
 import os
+import re
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -836,3 +840,30 @@ def test_answers_reach_who_asked_for_them(world: World, receiver: Receiver, path
     world.sweep("deliveries")
     types = [json.loads(call.body)["type"] for call in receiver.of(path)]
     assert set(types) == {"referral.sent", "referral.granted"}
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_receiver_of_the_documentation_works(
+    world: World, receiver: Receiver, path: str
+) -> None:
+    page = (processes.ROOT / "docs" / "webhooks.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    port = processes.free_port()
+    one = endpoint(world, receiver, path, url=f"http://127.0.0.1:{port}/")
+    code = code.replace("whsec_…", one["secret"]).replace("8080", str(port))
+    filed = file(world)
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            processes.until(lambda: listens(port))
+            world.sweep("deliveries")
+            assert process.stdout is not None
+            assert f"complaint.submitted complaints/{filed['id']}" in process.stdout.readline()
+        finally:
+            process.terminate()
+    assert deliveries(world, one)[0]["status_code"] == 204
