@@ -616,9 +616,11 @@ async def test_a_run_that_is_cut_leaves_no_call_behind(
     async with sessions_of(world) as sessions:
         running = asyncio.create_task(delivering.run(sessions))
         assert await asyncio.to_thread(called.wait, 10)
+        cut = time.monotonic()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
+        assert time.monotonic() < cut + 5
         release.set()
         left = [one for one in asyncio.all_tasks() if "_serve" in repr(one)]
         assert left == []
