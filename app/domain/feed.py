@@ -18,17 +18,17 @@ D: Any = Deployment
 RETENTION = timedelta(days=90)
 # No transaction stays open for longer: what was appended then has its position by now.
 LONGEST_TRANSACTION = timedelta(hours=1)
-# What event types begin with.
+# What the types of its events begin with.
 KINDS = (
     "complaint", "referral", "registry_change", "visit", "survey", "dispatch", "household",
-    "member", "account",
+    "member",
 )  # fmt: skip
 REFERRALS, CHANGES, DISPATCHES = "referrals", "registry-changes", "dispatches"
 
 
 def may_read(actor: Actor) -> bool:
     """Whether the actor reads the feed at all."""
-    return bool(_owners(actor) or actor.regions(Role.MANAGER, Role.HEAD, Role.PROGRAM_MANAGER))
+    return bool(owners_of(actor) or actor.regions(Role.MANAGER, Role.HEAD, Role.PROGRAM_MANAGER))
 
 
 def seen_by(actor: Actor) -> sa.ColumnElement[bool]:
@@ -45,11 +45,11 @@ def seen_by(actor: Actor) -> sa.ColumnElement[bool]:
         sa.and_(E.collection == REFERRALS, _of_programs(managed)),
         sa.and_(E.collection == CHANGES, E.handed_over, within(E, regions)),
         sa.and_(E.collection == DISPATCHES, within(E, regions)),
-        sa.and_(E.collection == REFERRALS, E.handed_over, _of_programs(_owners(actor))),
+        sa.and_(E.collection == REFERRALS, E.handed_over, _of_programs(owners_of(actor))),
     )
 
 
-def _owners(actor: Actor) -> list[Grant]:
+def owners_of(actor: Actor) -> list[Grant]:
     """As whom an actor owns programmes. To answer referrals does not let a client read them."""
     if actor.is_person:
         return [grant for grant in actor.grants if grant.role is Role.AGENCY]
@@ -88,14 +88,17 @@ def cloud_event(source: str) -> sa.ColumnElement[str]:
             "source", source,
             "type", E.type,
             "subject", E.collection + "/" + sa.cast(E.subject_id, sa.Text),
-            "time", sa.func.to_char(
-                sa.func.timezone("UTC", E.at), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
-            ),
+            "time", moment(E.at),
             "sequence", sa.func.lpad(sa.cast(E.pos, sa.Text), 20, "0"),
             "data", data,
         ),
         sa.Text,
     )  # fmt: skip
+
+
+def moment(column: Any) -> Any:
+    """A time as the API writes it, for JSON that the database writes."""
+    return sa.func.to_char(sa.func.timezone("UTC", column), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
 
 
 def _region_code() -> Any:
