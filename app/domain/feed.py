@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel
 
 from app.domain.actors import Actor, Grant, Role, Scope
 from app.domain.base import within
@@ -16,14 +18,24 @@ from app.domain.events import Event
 E: Any = Event
 D: Any = Deployment
 RETENTION = timedelta(days=90)
-# No transaction stays open for longer: what was appended then has its position by now.
-LONGEST_TRANSACTION = timedelta(hours=1)
 # What the types of its events begin with.
 KINDS = (
     "complaint", "referral", "registry_change", "visit", "survey", "dispatch", "household",
     "member",
 )  # fmt: skip
 REFERRALS, CHANGES, DISPATCHES = "referrals", "registry-changes", "dispatches"
+
+
+class FeedMark(SQLModel, table=True):
+    """How far the feed had come at a moment: by it readers begin, since no time is in order."""
+
+    __tablename__ = "feed_marks"
+
+    at: datetime = Field(primary_key=True)
+    pos: int = Field(sa_type=sa.BigInteger)
+
+
+F: Any = FeedMark
 
 
 def may_read(actor: Actor) -> bool:
@@ -148,17 +160,20 @@ class Feed:
         return int(await self.session.scalar(sa.select(sa.func.max(E.pos))) or 0)
 
     async def beginning(self, at: datetime) -> int:
-        """The position before the first event that is kept for readers.
+        """The position after which events are kept for readers."""
+        mark = sa.select(sa.func.max(F.pos)).where(F.at <= at - RETENTION)
+        return int(await self.session.scalar(mark) or 0)
 
-        Times are not in the order of commits: of the first hour the lowest position counts.
+    async def mark(self, at: datetime) -> int:
+        """Note how far the feed has come; forget the marks that no reader begins from any more.
+
+        Of the events themselves nothing is ever deleted: they are the history.
         """
-        kept = E.at >= at - RETENTION
-        first = await self.session.scalar(sa.select(sa.func.min(E.at)).where(kept))
-        if first is None:
-            return await self.newest()
-        soon = E.at < first + LONGEST_TRANSACTION
-        lowest = await self.session.scalar(sa.select(sa.func.min(E.pos)).where(kept, soon))
-        return await self.newest() if lowest is None else lowest - 1
+        begun = sa.select(sa.func.max(F.at)).where(F.at <= at - RETENTION).scalar_subquery()
+        result = await self.session.execute(sa.delete(FeedMark).where(F.at < begun))
+        mark = insert(FeedMark).values(at=at, pos=await self.newest())
+        await self.session.execute(mark.on_conflict_do_nothing())
+        return int(getattr(result, "rowcount", 0))
 
     async def epoch(self) -> int:
         """Which life of the database this is; it rises by itself where a dump was restored.
