@@ -7,7 +7,7 @@ from typing import Any
 from app.domain.notifications import Step
 from app.problems.catalogue import CATALOGUE
 from app.settings import Settings
-from app.workflow import accounts, households, ladder, registry
+from app.workflow import accounts, exports, households, ladder, registry
 from app.workflow.complaints import centre, surveys, verbs
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
 from app.workflow.complaints.table import MACHINE as COMPLAINT
@@ -59,6 +59,8 @@ OTHER_EVENTS = {
     acknowledging.ACKNOWLEDGED: "The centre has answered every row of the batch.",
     undispatched.DISPATCH_OVERDUE: "A batch waits too long for upload or answer; `level`, `told`.",
     undispatched.CHANGE_OVERDUE: "An approved change is in no batch; `level` and `told`.",
+    exports.BEGUN: "An export was begun; `what`, `purpose` and `format`.",
+    exports.ENDED: "It was given out whole; `rows` says how many.",
     REGISTRY_DRAFTED: "A registry change was written; `kind` and `origin`.",
     changes_overdue.REMINDED: "Who holds a registry change was reminded.",
     changes_overdue.ESCALATED: "A level of a registry change's ladder was reached.",

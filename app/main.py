@@ -24,6 +24,7 @@ from app.routers import (
     catalogue,
     complaints,
     dispatches,
+    exports,
     feed,
     health,
     households,
@@ -166,7 +167,8 @@ def create_app(
         registry.router, registry_changes.router, inbox.router, notifications.router,
         catalogue.router, accounts.router, sweeps.router, visits.router, households.router,
         imports.router, operations.router, dispatches.router, dispatches.answers_router,
-        feed.router, webhooks.router,
+        feed.router, exports.router,
+        webhooks.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

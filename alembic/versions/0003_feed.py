@@ -48,6 +48,13 @@ def upgrade() -> None:
     op.add_column("deployment", sa.Column("system_identifier", sa.BigInteger(), nullable=True))
     op.add_column("deployment", sa.Column("database_oid", sa.BigInteger(), nullable=True))
 
+    op.create_table(
+        "feed_marks",
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("pos", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("at", name=op.f("pk_feed_marks")),
+    )
+
     code = sa.String(collation="C")
     op.add_column("events", sa.Column("collection", sa.String(length=40), nullable=True))
     op.add_column("events", sa.Column("state", sa.String(length=40), nullable=True))
@@ -59,7 +66,6 @@ def upgrade() -> None:
     op.execute("alter table events enable trigger events_append_only")
     op.alter_column("events", "collection", nullable=False)
     op.alter_column("events", "handed_over", nullable=False)
-    op.create_index("ix_events_at", "events", ["at"])
     op.create_index(
         "ix_events_handed_over",
         "events",
@@ -70,8 +76,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_events_handed_over", table_name="events")
-    op.drop_index("ix_events_at", table_name="events")
     for name in ("handed_over", "program_code", "outcome", "state", "collection"):
         op.drop_column("events", name)
+    op.drop_table("feed_marks")
     for name in ("database_oid", "system_identifier", "feed_epoch"):
         op.drop_column("deployment", name)

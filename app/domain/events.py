@@ -25,8 +25,7 @@ class Event(InRegion, table=True):
         sa.Index("ix_events_subject", "subject_id", "seq"),
         sa.Index("ix_events_actor_id_at", "actor_id", "at"),
         sa.Index("ix_events_unnumbered", "seq", postgresql_where=sa.text("pos is null")),
-        # Where retention begins, and what the owner of a programme reads of the feed.
-        sa.Index("ix_events_at", "at"),
+        # What the owner of a programme reads of the feed.
         sa.Index(
             "ix_events_handed_over", "program_code", "regency_code", "pos",
             postgresql_where=sa.text("handed_over"),

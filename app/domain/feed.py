@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel
 
 from app.domain.actors import Actor, Grant, Role, Scope
 from app.domain.base import within
@@ -16,19 +18,29 @@ from app.domain.events import Event
 E: Any = Event
 D: Any = Deployment
 RETENTION = timedelta(days=90)
-# No transaction stays open for longer: what was appended then has its position by now.
-LONGEST_TRANSACTION = timedelta(hours=1)
-# What event types begin with.
+# What the types of its events begin with.
 KINDS = (
     "complaint", "referral", "registry_change", "visit", "survey", "dispatch", "household",
-    "member", "account",
+    "member",
 )  # fmt: skip
 REFERRALS, CHANGES, DISPATCHES = "referrals", "registry-changes", "dispatches"
 
 
+class FeedMark(SQLModel, table=True):
+    """How far the feed had come at a moment: by it readers begin, since no time is in order."""
+
+    __tablename__ = "feed_marks"
+
+    at: datetime = Field(primary_key=True)
+    pos: int = Field(sa_type=sa.BigInteger)
+
+
+F: Any = FeedMark
+
+
 def may_read(actor: Actor) -> bool:
     """Whether the actor reads the feed at all."""
-    return bool(_owners(actor) or actor.regions(Role.MANAGER, Role.HEAD, Role.PROGRAM_MANAGER))
+    return bool(owners_of(actor) or actor.regions(Role.MANAGER, Role.HEAD, Role.PROGRAM_MANAGER))
 
 
 def seen_by(actor: Actor) -> sa.ColumnElement[bool]:
@@ -45,11 +57,11 @@ def seen_by(actor: Actor) -> sa.ColumnElement[bool]:
         sa.and_(E.collection == REFERRALS, _of_programs(managed)),
         sa.and_(E.collection == CHANGES, E.handed_over, within(E, regions)),
         sa.and_(E.collection == DISPATCHES, within(E, regions)),
-        sa.and_(E.collection == REFERRALS, E.handed_over, _of_programs(_owners(actor))),
+        sa.and_(E.collection == REFERRALS, E.handed_over, _of_programs(owners_of(actor))),
     )
 
 
-def _owners(actor: Actor) -> list[Grant]:
+def owners_of(actor: Actor) -> list[Grant]:
     """As whom an actor owns programmes. To answer referrals does not let a client read them."""
     if actor.is_person:
         return [grant for grant in actor.grants if grant.role is Role.AGENCY]
@@ -88,14 +100,17 @@ def cloud_event(source: str) -> sa.ColumnElement[str]:
             "source", source,
             "type", E.type,
             "subject", E.collection + "/" + sa.cast(E.subject_id, sa.Text),
-            "time", sa.func.to_char(
-                sa.func.timezone("UTC", E.at), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
-            ),
+            "time", moment(E.at),
             "sequence", sa.func.lpad(sa.cast(E.pos, sa.Text), 20, "0"),
             "data", data,
         ),
         sa.Text,
     )  # fmt: skip
+
+
+def moment(column: Any) -> Any:
+    """A time as the API writes it, for JSON that the database writes."""
+    return sa.func.to_char(sa.func.timezone("UTC", column), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
 
 
 def _region_code() -> Any:
@@ -145,17 +160,20 @@ class Feed:
         return int(await self.session.scalar(sa.select(sa.func.max(E.pos))) or 0)
 
     async def beginning(self, at: datetime) -> int:
-        """The position before the first event that is kept for readers.
+        """The position after which events are kept for readers."""
+        mark = sa.select(sa.func.max(F.pos)).where(F.at <= at - RETENTION)
+        return int(await self.session.scalar(mark) or 0)
 
-        Times are not in the order of commits: of the first hour the lowest position counts.
+    async def mark(self, at: datetime) -> int:
+        """Note how far the feed has come; forget the marks that no reader begins from any more.
+
+        Of the events themselves nothing is ever deleted: they are the history.
         """
-        kept = E.at >= at - RETENTION
-        first = await self.session.scalar(sa.select(sa.func.min(E.at)).where(kept))
-        if first is None:
-            return await self.newest()
-        soon = E.at < first + LONGEST_TRANSACTION
-        lowest = await self.session.scalar(sa.select(sa.func.min(E.pos)).where(kept, soon))
-        return await self.newest() if lowest is None else lowest - 1
+        begun = sa.select(sa.func.max(F.at)).where(F.at <= at - RETENTION).scalar_subquery()
+        result = await self.session.execute(sa.delete(FeedMark).where(F.at < begun))
+        mark = insert(FeedMark).values(at=at, pos=await self.newest())
+        await self.session.execute(mark.on_conflict_do_nothing())
+        return int(getattr(result, "rowcount", 0))
 
     async def epoch(self) -> int:
         """Which life of the database this is; it rises by itself where a dump was restored.

@@ -14,6 +14,7 @@ from app.domain.base import slrt_now
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.dispatches import Dispatches
 from app.domain.events import Events
+from app.domain.feed import Feed
 from app.domain.idempotency_keys import KEPT_FOR, IdempotencyKeys
 from app.domain.operations import KEPT_FOR as OPERATIONS_KEPT_FOR
 from app.domain.operations import Operations
@@ -224,6 +225,7 @@ async def _housekeeping(session: AsyncSession, at: datetime, limit: int) -> Batc
     count += await runs.expire(now - RUNS_KEPT_FOR, limit * 10)
     count += await runs.forget_parked(at - PARKED_FOR)
     count += await Operations(session).expire(now - OPERATIONS_KEPT_FOR, limit)
+    count += await Feed(session).mark(at)
     count += await WebhookDeliveries(session).expire(at - DELIVERIES_KEPT_FOR, limit * 10)
     count += await WebhookEndpoints(session).forget_secrets(at)
     return Batch(count, count)
