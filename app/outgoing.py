@@ -73,7 +73,8 @@ class Allowed:
             try:
                 networks.append(ipaddress.ip_network(word))
             except ValueError:
-                if not re.fullmatch(r"[a-z0-9._-]+", word) or word[-1].isdigit():
+                last = word.rpartition(".")[2]
+                if not re.fullmatch(r"[a-z0-9._-]+", word) or last.isdigit():
                     raise ValueError("is a host or network that cannot be read") from None
                 hosts.add(word)
         return Allowed(frozenset(hosts), tuple(networks))

@@ -68,8 +68,8 @@ def test_urls_that_are() -> None:
     assert checked("https://93.184.216.34/", NOBODY)
     for url in ("http://127.0.0.1:1/", "https://127.0.0.1/"):
         assert checked(url, HERE)
-    by_name = Allowed.read("receiver, 10.0.0.0/8")
-    assert checked("http://receiver:8080/", by_name)
+    by_name = Allowed.read("receiver-1, 10.0.0.0/8")
+    assert checked("http://receiver-1:8080/", by_name)
     with pytest.raises(UrlRefused, match="https_required"):
         checked("http://example.test/", by_name)
     for text in ("10.0.0.0/99", "a b", "10.0.0.300", "example.test/8"):

@@ -571,24 +571,42 @@ def test_a_test_message_is_sent_once(world: World, receiver: Receiver, path: str
     assert world.as_("integrator").get(delivery).json()["state"] == "delivered"
 
 
+@pytest.mark.parametrize("step", ["fan_out", "claim", "record"])
 def test_an_endpoint_that_breaks_the_sweep_holds_up_nobody(
-    world: World, receiver: Receiver, path: str, monkeypatch: pytest.MonkeyPatch
+    world: World, receiver: Receiver, path: str, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     bad = endpoint(world, receiver, f"{path}/bad")
     endpoint(world, receiver, f"{path}/good")
     file(world)
-    claim = attempts.claim
+    ordinary = getattr(attempts, step)
 
-    async def broken(session: Any, id: UUID, source: str) -> Any:
-        if str(id) == bad["id"]:
+    async def broken(session: Any, what: Any, *more: Any) -> Any:
+        if str(getattr(what, "endpoint_id", what)) == bad["id"]:
             raise RuntimeError("broken")
-        return await claim(session, id, source)
+        return await ordinary(session, what, *more)
 
     with monkeypatch.context() as patched:
-        patched.setattr(attempts, "claim", broken)
+        patched.setattr(attempts, step, broken)
         assert world.sweep("deliveries")["acted"] == 1
     assert len(receiver.of(f"{path}/good")) == 1
+    world.fetch("update webhook_deliveries set lease_until = now() where lease_until is not null")
     assert world.sweep("deliveries")["acted"] == 1
+    assert len({call.headers["webhook-id"] for call in receiver.of(f"{path}/bad")}) == 1
+
+
+def test_a_call_that_breaks_is_an_attempt_that_failed(
+    world: World, receiver: Receiver, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = endpoint(world, receiver, path)
+    file(world)
+
+    async def broken(*_: Any) -> int:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(outgoing.Caller, "post", broken)
+    world.sweep("deliveries")
+    [delivery] = deliveries(world, one)
+    assert (delivery["attempts"], delivery["failure"]) == (1, "connection_failed")
 
 
 def test_a_run_ends_though_there_is_more(

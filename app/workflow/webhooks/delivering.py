@@ -88,37 +88,54 @@ class _Run:
             behind = await WebhookEndpoints(session).behind(ENDPOINTS_AT_ONCE)
         moved = False
         for id in behind:
-            async with self.sessions.begin() as session:
-                moved |= await attempts.fan_out(session, id)
+            moved |= await self._take(id)
         async with self.sessions() as session:
             without = [*self.busy, *self.resting]
             free = max(0, ENDPOINTS_AT_ONCE - len(self.busy))
             at = await slrt_now(session)
             return moved, await WebhookEndpoints(session).ready(at, without, free)
 
+    async def _take(self, endpoint_id: UUID) -> bool:
+        """Go on in the log for an endpoint. False where that is not possible now."""
+        try:
+            async with self.sessions.begin() as session:
+                return await attempts.fan_out(session, endpoint_id)
+        except Exception:
+            _log("an endpoint is left behind", endpoint_id)
+            return False
+
     async def _serve(self, endpoint_id: UUID) -> None:
         """Send an endpoint what is due, two at once, until nothing is or something fails."""
-        try:
-            while time.monotonic() < self.until:
+        while time.monotonic() < self.until:
+            try:
                 async with self.sessions.begin() as session:
                     due, messages = await attempts.claim(session, endpoint_id, self.source)
-                self.sent.found += due
-                if not due:
-                    return
-                arrived = await asyncio.gather(*(self._send(one) for one in messages))
-                self.sent.arrived += sum(arrived)
-                self.sent.failed += len(arrived) - sum(arrived)
-                if not all(arrived):
-                    break
-        except Exception:
-            # Its leases run out, and what was due is due again.
-            logger.exception("an endpoint failed", extra={"endpoint_id": str(endpoint_id)})
+            except Exception:
+                _log("an endpoint cannot be served", endpoint_id)
+                break
+            self.sent.found += due
+            if not due:
+                return
+            arrived = await asyncio.gather(*(self._send(one) for one in messages))
+            self.sent.arrived += sum(arrived)
+            self.sent.failed += len(arrived) - sum(arrived)
+            if not all(arrived):
+                break
         self.resting.add(endpoint_id)
 
     async def _send(self, message: Message) -> bool:
         outcome = await attempt(self.call, message)
-        async with self.sessions.begin() as session:
-            return await attempts.record(session, message, outcome)
+        try:
+            async with self.sessions.begin() as session:
+                return await attempts.record(session, message, outcome)
+        except Exception:
+            # Its lease runs out, and it is sent again.
+            _log("an attempt is not written down", message.endpoint_id)
+            return False
+
+
+def _log(what: str, endpoint_id: UUID) -> None:
+    logger.exception(what, extra={"endpoint_id": str(endpoint_id)})
 
 
 async def attempt(call: Caller, message: Message) -> int | Failure:
@@ -130,6 +147,10 @@ async def attempt(call: Caller, message: Message) -> int | Failure:
         return await call.post(message.url, message.body.encode(), headers)
     except CallFailed as failed:
         return failed.failure
+    except Exception:
+        # Whatever the library lets through is a failed attempt, and counts as one.
+        _log("a call broke", message.endpoint_id)
+        return Failure.CONNECTION_FAILED
 
 
 async def _disable_failing(sessions: Sessions) -> None:
