@@ -91,6 +91,8 @@ SENT_HEADERS = {
     "webhook-timestamp": "Seconds since 1970, when this attempt was made. Refuse what is old.",
     "webhook-signature": "By spaces, `v1,` and a signature for each secret that is good now.",
 }
+# Calls beside PUT, PATCH and DELETE that change what If-Match names.
+CHANGING = ("/actions", "/rotate-secret")
 READ_STATUSES = {"400", "401", "403", "404", "429", "500", "503"}
 WRITE_STATUSES = READ_STATUSES | {"408", "409", "413", "415", "422"}
 CHANGE_STATUSES = WRITE_STATUSES | {"412", "428"}
@@ -185,7 +187,7 @@ def _routes(app: FastAPI) -> list[APIRoute]:
 
 def _describe(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     creates = operation.pop(CREATES, None) is not None
-    changes = method in ("PUT", "PATCH", "DELETE") or route.path.endswith("/actions")
+    changes = method in ("PUT", "PATCH", "DELETE") or route.path.endswith(CHANGING)
     responses = operation["responses"]
     responses.pop("422", None)
     for status in sorted(_statuses(route, method, changes)):
@@ -255,7 +257,9 @@ def _headers(status: str, route: APIRoute, method: str) -> list[str]:
         return []
     if status == "204":
         return ["RateLimit"]
-    single = route.path.endswith(("_id}", "/actions", "/survey")) or status == "201"
+    # A delivery has no version: nobody changes one.
+    single = route.path.endswith(("_id}", "/survey", *CHANGING)) or status == "201"
+    single = single and not route.path.endswith("/{delivery_id}")
     found = ["ETag"] if single else []
     if "Page" in str(route.response_model):
         found.append("Link")

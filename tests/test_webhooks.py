@@ -887,3 +887,50 @@ def test_the_receiver_of_the_documentation_works(
         finally:
             process.terminate()
     assert deliveries(world, one)[0]["status_code"] == 204
+
+
+@pytest.mark.deep
+def test_schedulers_killed_again_and_again_lose_nothing(
+    world: World, receiver: Receiver, path: str
+) -> None:
+    """Three at once, one of them killed every 0.7 s, while 200 events happen."""
+    receiver.answers[path] = lambda: time.sleep(0.05) or 200
+    one = endpoint(world, receiver, path)
+    settings = on_the_database_of(world) | {"webhook_allow": ALLOW}
+    filed: list[str] = []
+    ended = threading.Event()
+
+    def write() -> None:
+        for _ in range(200):
+            filed.append(file(world)["id"])
+        ended.set()
+
+    def delivered() -> bool:
+        # Real leases last a minute; here they are given up as soon as their holder may be dead.
+        world.fetch(
+            "update webhook_deliveries set lease_until = null"
+            " where lease_until < now() + interval '55 s'"
+        )
+        return not deliveries(world, one, state="pending") and ended.is_set()
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    until, kills = time.monotonic() + 120, 0
+    with contextlib.ExitStack() as stack:
+        running = [stack.enter_context(processes.running("schedule", **settings)) for _ in range(3)]
+        while not (delivered() and len(listed(world, "manager", place_of(one))) == 200):
+            assert time.monotonic() < until, "it does not come to an end"
+            time.sleep(0.7)
+            # The oldest, so that some live long enough to begin.
+            if kills < 12:
+                os.kill(running.pop(0).pid, signal.SIGKILL)
+                running.append(stack.enter_context(processes.running("schedule", **settings)))
+                kills += 1
+    writing.join()
+    assert set(filed) == {json.loads(call.body)["data"]["id"] for call in receiver.of(path)}
+    found = listed(world, "manager", place_of(one), state="delivered")
+    assert len({delivery["event_id"] for delivery in found}) == 200
+
+
+def place_of(one: dict[str, Any]) -> str:
+    return f"/webhook-endpoints/{one['id']}/deliveries"
