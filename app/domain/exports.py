@@ -3,7 +3,8 @@
 Every row is written as JSON by the database; only the masked numbers are put in here.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import Actor, Role, Scope
 from app.domain.base import within
 from app.domain.complaints import Complaint
-from app.domain.feed import moment, owners_of
+from app.domain.feed import TIME, owners_of
 from app.domain.households import Household, Member
 from app.domain.identifiers import Keys, masked
 from app.domain.referrals import Referral, owned_by
@@ -29,6 +30,8 @@ NUMBER = r"\d(?:[ .-]?\d){15,}"
 ROWS_AT_ONCE = 1_000
 # A statement of an export may take this long; so may its reader, to take what it is given.
 PATIENCE = "30s"
+# The driver takes the values in the text: they are the regions and programmes of an actor.
+LITERAL = {"literal_binds": True}
 
 
 class ExportPurpose(StrEnum):
@@ -63,11 +66,31 @@ async def freeze(session: AsyncSession) -> None:
 
 
 async def rows(session: AsyncSession, export: Export, actor: Actor) -> AsyncIterator[list[str]]:
-    """The rows of an export as JSON, some at a time, through a cursor of the database."""
-    keys = Keys.of(session)
-    result = await session.stream(export.query(actor).execution_options(yield_per=ROWS_AT_ONCE))
-    async for some in result.partitions():
-        yield [export.render(row, keys) for row in some]
+    """The rows of an export as JSON, some at a time, through a cursor of the database.
+
+    Straight from the driver: the rows of SQLAlchemy cost as much again. While some are written
+    here, the database makes the next ones.
+    """
+    keys, connection = Keys.of(session), await session.connection()
+    statement = export.query(actor).compile(connection.sync_engine, compile_kwargs=LITERAL)
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    cursor = await driver.cursor(str(statement))
+    ahead = _begun(cursor.fetch(ROWS_AT_ONCE))
+    try:
+        while some := await ahead:
+            ahead = _begun(cursor.fetch(ROWS_AT_ONCE))
+            # Only now does it go to the database.
+            await asyncio.sleep(0)
+            yield [export.render(row, keys) for row in some]
+    finally:
+        ahead.cancel()
+
+
+def _begun(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Work under way. What goes wrong with it is of no interest where nobody waits for it."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task
 
 
 def without_numbers(column: Any) -> Any:
@@ -78,9 +101,24 @@ def without_numbers(column: Any) -> Any:
     )
 
 
-def _object(fields: Mapping[str, Any]) -> Any:
-    # A function takes a hundred arguments at the most.
-    return sa.func.json_build_object(*(part for pair in fields.items() for part in pair))
+def _json(table: Any, fields: dict[str, Any], sealed: Any, **nested: Mapping[str, Any]) -> Any:
+    """Select rows of a table as JSON, with their ids and what is sealed in them.
+
+    `row_to_json` of a row takes half the time of `json_build_object` of its parts.
+    """
+    home = sa.inspect(table).local_table
+    parts = {name: _row(one).correlate(home).lateral(name) for name, one in nested.items()}
+    whole = _row(fields | {name: part.table_valued() for name, part in parts.items()})
+    json = whole.correlate(home, *parts.values()).lateral("json")
+    source = home
+    for one in (*parts.values(), json):
+        source = source.join(one, sa.true())
+    text = sa.cast(sa.func.row_to_json(json.table_valued()), sa.Text)
+    return sa.select(text, table.id, sealed).select_from(source)
+
+
+def _row(fields: Mapping[str, Any]) -> Any:
+    return sa.select(*(column.label(name) for name, column in fields.items()))
 
 
 def _plain(table: Any, *names: str) -> dict[str, Any]:
@@ -88,7 +126,13 @@ def _plain(table: Any, *names: str) -> dict[str, Any]:
 
 
 def _times(table: Any, *names: str) -> dict[str, Any]:
-    return {name: moment(getattr(table, name)) for name in names}
+    return {name: _moment(table, name) for name in names}
+
+
+def _moment(table: Any, name: str) -> Any:
+    """A time as the API writes it."""
+    column = f"{table.__tablename__}.{name}"
+    return sa.literal_column(TIME.format(column), sa.Text)
 
 
 def _mask(keys: Keys, sealed: bytes | None, table: str, column: str, row: Any) -> str:
@@ -114,11 +158,10 @@ BENEFICIARY = {
 
 def _referrals(actor: Actor) -> sa.Select[Any]:
     managed = [grant for grant in actor.grants if grant.role is Role.PROGRAM_MANAGER]
-    return sa.select(
-        sa.cast(_object(REFERRAL | {"beneficiary": _object(BENEFICIARY)}), sa.Text),
-        R.id,
-        R.beneficiary_national_id,
-    ).where(
+    found: sa.Select[Any] = _json(
+        Referral, REFERRAL, R.beneficiary_national_id, beneficiary=BENEFICIARY
+    )
+    return found.where(
         sa.or_(
             within(R, actor.regions(*OFFICE)),
             owned_by(managed),
@@ -130,7 +173,7 @@ def _referrals(actor: Actor) -> sa.Select[Any]:
 def _referral(row: Any, keys: Keys) -> str:
     text, id, sealed = row
     number = _mask(keys, sealed, "referrals", "beneficiary_national_id", id)
-    return f'{text[:-2]}, "national_id" : {number}}}}}'
+    return f'{text[:-2]},"national_id":{number}}}}}'
 
 
 COMPLAINT = {
@@ -153,17 +196,14 @@ REPORTER = {
 
 
 def _complaints(actor: Actor) -> sa.Select[Any]:
-    return sa.select(
-        sa.cast(_object(COMPLAINT | {"reporter": _object(REPORTER)}), sa.Text),
-        C.id,
-        C.reporter_national_id,
-    ).where(within(C, actor.regions(*OFFICE)))
+    found: sa.Select[Any] = _json(Complaint, COMPLAINT, C.reporter_national_id, reporter=REPORTER)
+    return found.where(within(C, actor.regions(*OFFICE)))
 
 
 def _complaint(row: Any, keys: Keys) -> str:
     text, id, sealed = row
     number = _mask(keys, sealed, "complaints", "reporter_national_id", id)
-    return f'{text[:-2]}, "national_id" : {number}}}}}'
+    return f'{text[:-2]},"national_id":{number}}}}}'
 
 
 # Households: no family card, and of their people no facts, since some of them are about health.
@@ -182,25 +222,21 @@ def _households(actor: Actor) -> sa.Select[Any]:
     if Scope.REGISTRY_READ in actor.scopes:
         regions += actor.region_codes
 
-    def people(column: Any) -> Any:
-        mine = sa.select(column).where(M.household_id == H.id, M.ended_at.is_(None))
-        return sa.func.array(mine.order_by(M.number, M.id).scalar_subquery())
-
-    return sa.select(
-        sa.cast(_object(HOUSEHOLD), sa.Text),
-        people(sa.cast(_object(MEMBER), sa.Text)),
-        people(M.id),
-        people(M.national_id),
-    ).where(within(H, regions))
+    people = _json(Member, MEMBER, M.national_id)
+    people = people.where(M.household_id == H.id, M.ended_at.is_(None)).correlate(H.__table__)
+    people = people.order_by(M.number, M.id).subquery("people")
+    members = sa.select(*(sa.func.array_agg(column) for column in people.c)).lateral("members")
+    found: sa.Select[Any] = _json(Household, HOUSEHOLD, members.c[0])
+    return found.add_columns(*members.c[1:]).join(members, sa.true()).where(within(H, regions))
 
 
 def _household(row: Any, keys: Keys) -> str:
-    text, people, ids, sealed = row
-    members = ", ".join(
-        f'{person[:-1]}, "national_id" : {_mask(keys, number, "members", "national_id", id)}}}'
-        for person, id, number in zip(people, ids, sealed, strict=True)
+    text, _, people, ids, sealed = row
+    members = ",".join(
+        f'{person[:-1]},"national_id":{_mask(keys, number, "members", "national_id", id)}}}'
+        for person, id, number in zip(people or (), ids or (), sealed or (), strict=True)
     )
-    return f'{text[:-1]}, "members" : [{members}]}}'
+    return f'{text[:-1]},"members":[{members}]}}'
 
 
 def _reads_households(actor: Actor) -> bool:

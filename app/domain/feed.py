@@ -1,5 +1,6 @@
 """The feed: committed events in one order, as who reads them may see them."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -83,40 +84,49 @@ def _of_programs(grants: Sequence[Grant]) -> sa.ColumnElement[bool]:
 def cloud_event(source: str) -> sa.ColumnElement[str]:
     """An event as a CloudEvent (JSON text), written once, by the database.
 
-    `source` is the deployment's address. Only numbered events have a `sequence`.
+    `source` is the deployment's address. Only numbered events have a `sequence`. Put together as
+    text, which takes half the time: none of its values holds a character that JSON escapes.
     """
-    data = sa.func.json_build_object(
-        "id", E.subject_id,
-        "version", E.subject_version,
-        "state", E.state,
-        "outcome", E.outcome,
-        "region_code", _region_code(),
-        "program_code", E.program_code,
-    )  # fmt: skip
-    return sa.cast(
-        sa.func.json_build_object(
-            "specversion", "1.0",
-            "id", E.id,
-            "source", source,
-            "type", E.type,
-            "subject", E.collection + "/" + sa.cast(E.subject_id, sa.Text),
-            "time", moment(E.at),
-            "sequence", sa.func.lpad(sa.cast(E.pos, sa.Text), 20, "0"),
-            "data", data,
-        ),
-        sa.Text,
-    )  # fmt: skip
+    quoted = json.dumps(source).replace("'", "''")
+    return sa.literal_column(CLOUD_EVENT.replace("SOURCE", quoted), sa.Text)
 
 
-def moment(column: Any) -> Any:
-    """A time as the API writes it, for JSON that the database writes."""
-    return sa.func.to_char(sa.func.timezone("UTC", column), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+TIME = """to_char(timezone('UTC', {}), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 
 
-def _region_code() -> Any:
-    """As narrow as the event says it: a batch is a whole city's."""
-    narrower = (E.village_code, E.district_code, E.regency_code)
-    return sa.func.coalesce(*(sa.func.nullif(column, "") for column in narrower))
+def _word(*columns: str) -> str:
+    """The first of some words or codes that says anything, in quotes; else null."""
+    found = (f"""'"' || nullif(events.{column}, '') || '"'""" for column in columns)
+    return f"coalesce({', '.join(found)}, 'null')"
+
+
+# As narrow a region as the event says it: a batch is a whole city's.
+CLOUD_EVENT = f"""
+    '{{"specversion":"1.0","id":"' || events.id
+    || '","source":SOURCE,"type":"' || events.type
+    || '","subject":"' || events.collection || '/' || events.subject_id
+    || '","time":"' || {TIME.format("events.at")}
+    || '","sequence":"' || lpad(events.pos::text, 20, '0')
+    || '","data":{{"id":"' || events.subject_id
+    || '","version":' || events.subject_version
+    || ',"state":' || {_word("state")}
+    || ',"outcome":' || {_word("outcome")}
+    || ',"region_code":' || {_word("village_code", "district_code", "regency_code")}
+    || ',"program_code":' || {_word("program_code")}
+    || '}}}}'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the feed stands: its epoch, the last position, and whether events wait for theirs.
+
+    Events that a snapshot does not hold come after the last position in it.
+    """
+
+    epoch: int
+    newest: int
+    unnumbered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +164,16 @@ class Feed:
         )
         return [(pos, text) for pos, text in await self.session.execute(statement)]
 
-    async def newest(self) -> int:
-        """The position of the last numbered event: those that a snapshot does not hold come
-        after it."""
-        return int(await self.session.scalar(sa.select(sa.func.max(E.pos))) or 0)
+    async def stand(self) -> Standing:
+        """Where the feed stands. The epoch rises by itself where a dump was restored.
+
+        What happened between dump and restore is gone, and its positions are given out again.
+        """
+        epoch, same, newest, unnumbered = (await self.session.execute(STAND)).one()
+        if not same:
+            await self.session.execute(MOVED)
+            epoch = await self.session.scalar(sa.select(D.feed_epoch))
+        return Standing(epoch, newest, unnumbered)
 
     async def beginning(self, at: datetime) -> int:
         """The position after which events are kept for readers."""
@@ -171,24 +187,13 @@ class Feed:
         """
         begun = sa.select(sa.func.max(F.at)).where(F.at <= at - RETENTION).scalar_subquery()
         result = await self.session.execute(sa.delete(FeedMark).where(F.at < begun))
-        mark = insert(FeedMark).values(at=at, pos=await self.newest())
+        mark = insert(FeedMark).values(at=at, pos=(await self.stand()).newest)
         await self.session.execute(mark.on_conflict_do_nothing())
         return int(getattr(result, "rowcount", 0))
 
-    async def epoch(self) -> int:
-        """Which life of the database this is; it rises by itself where a dump was restored.
-
-        What happened between dump and restore is gone, and its positions are given out again.
-        """
-        epoch, same = (await self.session.execute(EPOCH)).one()
-        if not same:
-            await self.session.execute(MOVED)
-            epoch, _ = (await self.session.execute(EPOCH)).one()
-        return int(epoch)
-
     async def restored(self) -> int:
         """Begin another epoch: for a restore that leaves no trace, such as one of the disk."""
-        await self.epoch()
+        await self.stand()
         statement = sa.update(D).values(feed_epoch=D.feed_epoch + 1).returning(D.feed_epoch)
         return int((await self.session.execute(statement)).scalar_one())
 
@@ -197,9 +202,12 @@ HERE = """
     (select system_identifier from pg_control_system()) as system_identifier,
     (select oid::bigint from pg_database where datname = current_database()) as database_oid
 """
-EPOCH = sa.text(f"""
-    select feed_epoch, (deployment.system_identifier, deployment.database_oid)
-        is not distinct from (here.system_identifier, here.database_oid)
+STAND = sa.text(f"""
+    select feed_epoch,
+        (deployment.system_identifier, deployment.database_oid)
+            is not distinct from (here.system_identifier, here.database_oid),
+        coalesce((select max(pos) from events), 0),
+        exists (select from events where pos is null)
     from deployment, (select {HERE}) here
 """)
 # Of several who notice, one raises it: the others wait, and find it done.

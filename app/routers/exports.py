@@ -16,12 +16,11 @@ from app.domain import exports
 from app.domain.actors import Actor
 from app.domain.base import slrt_now
 from app.domain.errors import Forbidden, Unavailable
-from app.domain.events import Events
 from app.domain.exports import EXPORTS, Export, ExportPurpose
 from app.domain.feed import Feed
 from app.routers.deps import CurrentActor, CurrentVisit, CurrentWiring, Now
 from app.routers.doors import Door, Wiring
-from app.routers.feed import CURSOR_EXAMPLE, FeedCursors
+from app.routers.feed import CURSOR_EXAMPLE, FeedCursors, number
 from app.routers.replies import CSV, NDJSON, preferred
 from app.workflow import exports as verbs
 from app.workflow.dispatches.files import plain
@@ -54,14 +53,11 @@ async def give(
         await wiring.exports.acquire()
         stack.callback(wiring.exports.release)
         # What has happened until now is then before the cursor, and need not be followed.
-        async with wiring.sessions.begin() as session:
-            await Events(session).number()
-        async with wiring.sessions.begin() as session:
-            epoch = await Feed(session).epoch()
+        epoch = (await number(wiring.sessions)).epoch
         session = await stack.enter_async_context(wiring.sessions())
         await exports.freeze(session)
         at = await slrt_now(session)
-        position = await Feed(session).newest()
+        position = (await Feed(session).stand()).newest
         cursor = FeedCursors(wiring.keys.data.cursor, actor.id).make(epoch, position, at)
         parts = exports.rows(session, export, actor)
         media_type = preferred(request, NDJSON, CSV)

@@ -12,12 +12,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.database import Sessions
+from app.domain.actors import Actor
 from app.domain.errors import BadRequest, Fault, Forbidden, Gone, Unauthenticated
 from app.domain.events import Events
-from app.domain.feed import KINDS, RETENTION, Feed, Types, may_read
+from app.domain.feed import KINDS, RETENTION, Feed, Standing, Types, may_read
 from app.domain.principals import Principals
-from app.routers.deps import CurrentActor, CurrentVisit, CurrentWiring
+from app.routers.deps import CurrentActor, CurrentVisit, CurrentWiring, Now
 from app.routers.doors import Door, Wiring
 from app.routers.pages import Signed, next_link
 from app.routers.replies import JSON, NDJSON, preferred
@@ -27,6 +30,7 @@ router = APIRouter(prefix="/v1", tags=["integrators"], route_class=Door)
 PAGE_AT_MOST, WAIT_AT_MOST = 1000, 25
 LOOKS_EVERY = 0.5
 LATEST = "latest"
+NUMBERS_AT_MOST, NUMBERS_AGAIN = 5, 0.02
 TYPES_AT_MOST = 50
 TYPE = re.compile(rf"({'|'.join(KINDS)})\.(\*|[a-z_]+)")
 OPTIONS = ", ".join(f"{kind}.*" for kind in KINDS)
@@ -132,9 +136,28 @@ class Place:
     events: Sequence[str] = ()
 
 
-async def begin(feed: Feed, cursors: FeedCursors, cursor: str | None, at: datetime) -> Place:
+async def number(sessions: Sessions) -> Standing:
+    """Let what is committed have its position; where the feed stands then.
+
+    Where somebody else is at it, it is done in a moment.
+    """
+    for _ in range(NUMBERS_AT_MOST):
+        async with sessions.begin() as session:
+            standing = await Feed(session).stand()
+        if not standing.unnumbered:
+            break
+        async with sessions.begin() as session:
+            count = await Events(session).number()
+        if count is None:
+            await asyncio.sleep(NUMBERS_AGAIN)
+    return standing
+
+
+async def begin(
+    feed: Feed, standing: Standing, cursors: FeedCursors, cursor: str | None, at: datetime
+) -> Place:
     """Where to read from. Raises BadRequest `cursor_invalid`, Gone `feed_reset`."""
-    epoch, newest = await feed.epoch(), await feed.newest()
+    epoch, newest = standing.epoch, standing.newest
     if cursor is None or cursor == LATEST:
         position = newest if cursor else await feed.beginning(at)
         return Place(epoch, position, cursors.make(epoch, position, at))
@@ -169,24 +192,32 @@ class Reader:
     """One call: who reads what, look by look. Between two looks it holds no connection."""
 
     wiring: Wiring
-    principal_id: UUID
+    actor: Actor
     cursors: FeedCursors
     types: Types
     limit: int
 
-    async def look(self, cursor: str | None, place: Place | None) -> Place:
-        """Number what is committed, then read on; as whoever the reader is by now."""
+    async def begin(self, cursor: str | None, at: datetime) -> Place:
+        """The first look: number what is committed, and read from the cursor on."""
+        standing = await number(self.wiring.sessions)
         async with self.wiring.sessions.begin() as session:
-            await Events(session).number()
+            place = await begin(Feed(session), standing, self.cursors, cursor, at)
+            return await self._read(session, place, at)
+
+    async def again(self, place: Place) -> Place:
+        """Another look at the same place, as whoever the reader is by now."""
+        await number(self.wiring.sessions)
         async with self.wiring.sessions.begin() as session:
-            known = await Principals(session).actor(self.principal_id)
+            known = await Principals(session).actor(self.actor.id)
             if known is None:
                 raise Unauthenticated("token_invalid")
-            actor, at = known
-            feed = Feed(session)
-            place = place or await begin(feed, self.cursors, cursor, at)
-            source = self.wiring.settings.public_url or SOURCE
-            rows = await feed.page(actor, self.types, place.position, self.limit, source)
+            self.actor, at = known
+            return await self._read(session, place, at)
+
+    async def _read(self, session: AsyncSession, place: Place, at: datetime) -> Place:
+        source = self.wiring.settings.public_url or SOURCE
+        after = place.position
+        rows = await Feed(session).page(self.actor, self.types, after, self.limit, source)
         if not rows:
             return place
         position = rows[-1][0]
@@ -204,6 +235,7 @@ async def list_changes(
     visit: CurrentVisit,
     actor: CurrentActor,
     wiring: CurrentWiring,
+    now: Now,
     types: Annotated[
         str | None,
         Query(
@@ -235,15 +267,15 @@ async def list_changes(
     wanted = types_of(types)
     bound_to = ",".join(sorted({*wanted.exact, *wanted.kinds}))
     cursors = FeedCursors(wiring.keys.data.cursor, actor.id, bound_to)
-    reader = Reader(wiring, actor.id, cursors, wanted, limit)
+    reader = Reader(wiring, actor, cursors, wanted, limit)
     # Whoever waits holds no connection: the call's own goes back now.
     await visit.session.commit()
-    until, place = time.monotonic() + wait, await reader.look(cursor, None)
+    until, place = time.monotonic() + wait, await reader.begin(cursor, now)
     while not place.events and (left := until - time.monotonic()) > 0:
         if request.state.lifetime.draining or await request.is_disconnected():
             break
         await asyncio.sleep(min(LOOKS_EVERY, left))
-        place = await reader.look(cursor, place)
+        place = await reader.again(place)
     headers = next_link(request, place.cursor)
     if preferred(request, JSON, NDJSON) == NDJSON:
         end = json.dumps({"_end": True, "count": len(place.events), "cursor": place.cursor})
