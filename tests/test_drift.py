@@ -201,3 +201,9 @@ def test_the_repository_names_no_registry_and_no_neighbour() -> None:
         if path.is_file() and path.suffix not in (".png",):
             content = path.read_text("utf-8", "ignore")
             assert not [word for word in words if word in content], name
+
+
+def test_the_example_is_what_the_command_runs() -> None:
+    assert (ROOT / "examples" / "pull_referrals.py").read_text() == (
+        ROOT / "app" / "pulling.py"
+    ).read_text(), "cp app/pulling.py examples/pull_referrals.py"

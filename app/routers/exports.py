@@ -20,7 +20,7 @@ from app.domain.exports import EXPORTS, Export, ExportPurpose
 from app.domain.feed import Feed
 from app.routers.deps import CurrentActor, CurrentVisit, CurrentWiring, Now
 from app.routers.doors import Door, Wiring
-from app.routers.feed import CURSOR_EXAMPLE, FeedCursors, number
+from app.routers.feed import CURSOR_EXAMPLE, FeedCursors, last_line, number
 from app.routers.replies import CSV, NDJSON, preferred
 from app.workflow import exports as verbs
 from app.workflow.dispatches.files import plain
@@ -74,7 +74,7 @@ async def give(
             async with wiring.sessions.begin() as session:
                 verbs.end(session, id, actor, count, await slrt_now(session))
             if media_type == NDJSON:
-                yield json.dumps({"_end": True, "count": count, "cursor": cursor}) + "\n"
+                yield last_line(count, cursor) + "\n"
 
         headers = {CURSOR_HEADER: cursor, "Content-Disposition": "attachment"}
         return Download(stack.pop_all(), body(), headers=headers, media_type=media_type)
@@ -127,7 +127,7 @@ def _add(export: Export) -> None:
         f"{export.about}\n\nOf one moment; `{CURSOR_HEADER}` and the last line say from where"
         " the feed goes on. A stream without its last line (`_end`) is not whole: ask again."
     )
-    end = json.dumps({"_end": True, "count": 0, "cursor": CURSOR_EXAMPLE})
+    end = last_line(0, CURSOR_EXAMPLE)
     router.add_api_route(
         f"/exports/{export.name}",
         get_export,

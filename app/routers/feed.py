@@ -93,12 +93,17 @@ class ChangePage(BaseModel):
     next_cursor: text(1000)  # type: ignore[valid-type]
 
 
+def last_line(count: int, cursor: str) -> str:
+    """What lines end with: how many there were, and where to go on."""
+    return json.dumps({"_end": True, "count": count, "cursor": cursor}, separators=(",", ":"))
+
+
 LINES = {
     "type": "string",
     "maxLength": 10**6,
     "description": "One event a line; last a line that says `_end`, `count` and `cursor`.",
     "example": "\n".join(
-        (json.dumps(EXAMPLE), json.dumps({"_end": True, "count": 1, "cursor": CURSOR_EXAMPLE}))
+        (json.dumps(EXAMPLE, separators=(",", ":")), last_line(1, CURSOR_EXAMPLE))
     ),
 }
 
@@ -278,7 +283,7 @@ async def list_changes(
         place = await reader.again(place)
     headers = next_link(request, place.cursor)
     if preferred(request, JSON, NDJSON) == NDJSON:
-        end = json.dumps({"_end": True, "count": len(place.events), "cursor": place.cursor})
+        end = last_line(len(place.events), place.cursor)
         return Response("\n".join((*place.events, end, "")), 200, headers, media_type=NDJSON)
     body = f'{{"items":[{",".join(place.events)}],"next_cursor":"{place.cursor}"}}'
     return Response(body, 200, headers, media_type=JSON)
