@@ -14,7 +14,7 @@ from app.routers.doors import CREATES, Door, OpenDoor
 from app.routers.referrals import ReferralActionRequest
 from app.routers.registry_changes import ChangeActionRequest
 from app.routers.visits.requests import VisitActionRequest
-from app.routers.webhooks import Ping
+from app.routers.webhooks.reads import Ping
 
 # Where `data` is another thing for every action.
 ASKED: tuple[type[Asked], ...] = (

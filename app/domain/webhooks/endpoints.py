@@ -93,6 +93,10 @@ class WebhookEndpoints:
             statement = statement.where(ENDPOINT.id < before)
         return list(await self.session.scalars(statement))
 
+    async def newest(self) -> int:
+        """The last position of the log; 0 where there is none yet."""
+        return int(await self.session.scalar(sa.select(sa.func.max(E.pos))) or 0)
+
     async def behind(self, limit: int) -> list[UUID]:
         """Enabled endpoints that the log has gone on for."""
         head = sa.select(sa.func.max(E.pos)).scalar_subquery()

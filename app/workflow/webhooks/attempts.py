@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
 from app.domain.base import slrt_now
-from app.domain.feed import Feed
 from app.domain.principals import Principals
 from app.domain.webhooks import (
     PING,
@@ -52,7 +51,7 @@ async def fan_out(session: AsyncSession, endpoint_id: UUID) -> bool:
     if endpoint is None:
         return False
     owner, at = await _owner(session, endpoint), await slrt_now(session)
-    await WebhookDeliveries(session).fan_out(endpoint, owner, await Feed(session).newest(), at)
+    await WebhookDeliveries(session).fan_out(endpoint, owner, await endpoints.newest(), at)
     return True
 
 

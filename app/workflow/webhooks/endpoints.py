@@ -17,7 +17,7 @@ from app.domain.errors import (
     NotFound,
     PreconditionFailed,
 )
-from app.domain.feed import Feed, may_read
+from app.domain.feed import may_read
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.principals import Principals
 from app.domain.webhooks import (
@@ -82,7 +82,7 @@ async def create(
     endpoints = WebhookEndpoints(session)
     endpoint = WebhookEndpoint(
         id=new_id(), owner_id=actor.id, url="", description="", secret=b"", types=[],
-        region_codes=[], program_codes=[], position=await Feed(session).newest(), created_at=at,
+        region_codes=[], program_codes=[], position=await endpoints.newest(), created_at=at,
         updated_at=at,
     )  # fmt: skip
     await _describe(session, endpoint, draft, allowed)
@@ -118,7 +118,7 @@ async def change(
     if switch is True and not endpoint.enabled:
         endpoint.enabled, endpoint.disabled_because, endpoint.disabled_at = True, None, None
         endpoint.failing_since = None
-        endpoint.position = await Feed(session).newest()
+        endpoint.position = await WebhookEndpoints(session).newest()
         _touch(endpoint, at)
         log(session, ENABLED, endpoint, actor, at)
     if switch is False and endpoint.enabled:
