@@ -121,7 +121,12 @@ def test_changed_and_deleted_at_once(world: World, receiver: Receiver, path: str
             for n in range(6)
         ]
         gone = [asyncio.to_thread(client.delete, place, headers=match) for _ in range(6)]
-        return [answer.status_code for answer in await asyncio.gather(*changes, *gone)]
+        turned = [
+            asyncio.to_thread(client.post, f"{place}/rotate-secret", headers=match)
+            for _ in range(6)
+        ]
+        answers = await asyncio.gather(*changes, *turned, *gone)
+        return [answer.status_code for answer in answers]
 
     statuses = asyncio.run(at_once())
     assert sum(status < 300 for status in statuses) == 1

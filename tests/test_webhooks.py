@@ -150,6 +150,13 @@ def test_a_redirect_is_a_failure_with_a_name(world: World, receiver: Receiver, p
     [delivery] = deliveries(world, one)
     assert (delivery["failure"], delivery["status_code"]) == ("redirect_refused", 302)
     assert receiver.of(f"{path}/elsewhere") == []
+    # The final address named instead has failed in nothing, and is sent what still waits.
+    assert read(world, one)["failing_since"]
+    named = patch(world, one, url=receiver.url(f"{path}/elsewhere"))
+    assert named.json()["failing_since"] is None
+    world.advance(seconds=6)
+    assert world.sweep("deliveries")["acted"] == 1
+    assert len(receiver.of(f"{path}/elsewhere")) == 1
 
 
 def test_a_name_that_leads_home_is_not_called(
@@ -362,14 +369,21 @@ def fresh_cluster_world(cluster: Cluster) -> Iterator[World]:
 
 
 def test_who_is_gone_is_asked_no_more(world: World, receiver: Receiver, path: str) -> None:
-    one = endpoint(world, receiver, path)
+    """410, also to a test: its keeper, the manager of where that works, and the admin are told."""
+    one = endpoint(world, receiver, path, "integrator")
     receiver.answers[path] = 410
-    file(world)
+    place = f"/webhook-endpoints/{one['id']}"
+    assert world.as_("integrator").post(f"{place}/test").status_code == 202
     world.sweep("deliveries")
-    found = read(world, one)
+    found = read(world, one, "integrator")
     assert (found["enabled"], found["disabled_because"]) == (False, "gone")
-    told = world.as_("manager").get("/notifications").json()["items"]
-    assert told[0]["subject"] == f"webhook-endpoints/{one['id']}"
+    for who, times in (("integrator", 1), ("manager", 1), ("admin", 1), ("head", 0)):
+        told = world.as_(who).get("/notifications", params={"limit": 200}).json()["items"]
+        assert [n["step"] for n in told if n["subject"] == place[1:]] == (
+            ["endpoint_disabled"] * times
+        ), who
+    again = world.as_("integrator").post(f"{place}/test")
+    assert (again.status_code, again.json()["code"]) == (409, "endpoint_disabled")
 
 
 def test_nobody_is_sent_what_they_may_not_see(world: World, receiver: Receiver, path: str) -> None:

@@ -78,7 +78,6 @@ async def create(
 
     Raises Invalid for a URL that is never called, Conflict `too_many_endpoints` past 20.
     """
-    check_keeper(actor)
     endpoints = WebhookEndpoints(session)
     endpoint = WebhookEndpoint(
         id=new_id(), owner_id=actor.id, url="", description="", secret=b"", types=[],
@@ -108,10 +107,10 @@ async def change(
     What happened while it was off is not sent: the feed has it. An admin may only switch.
     """
     endpoint = await _lock(session, id, version)
-    switch, others = changes.enabled, EndpointChanges(enabled=changes.enabled)
-    if endpoint.owner_id != actor.id and changes != others:
-        raise Forbidden("role_not_allowed")
-    if changes != others:
+    switch = changes.enabled
+    if changes != EndpointChanges(enabled=switch):
+        if endpoint.owner_id != actor.id:
+            raise Forbidden("role_not_allowed")
         await _describe(session, endpoint, changes, allowed)
         _touch(endpoint, at)
         log(session, CHANGED, endpoint, actor, at)
@@ -131,7 +130,8 @@ async def _describe(
 ) -> None:
     if said.url is not None:
         try:
-            endpoint.url = str(checked(said.url, allowed))
+            # Another address has not failed yet.
+            endpoint.url, endpoint.failing_since = str(checked(said.url, allowed)), None
         except UrlRefused as refused:
             raise Invalid("validation_failed", (Fault(refused.code, "/url"),)) from None
     if said.description is not None:
