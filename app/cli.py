@@ -1,4 +1,4 @@
-"""`slrt …`: run, serve, schedule, demo, migrate, seed, keys, users, clients, import-registry."""
+"""`slrt …`: run, serve, schedule, demo, migrate, keys, users, clients, import-registry, feed …"""
 
 import asyncio
 import csv
@@ -26,6 +26,7 @@ from app import (
     keys,
     logs,
     migrations,
+    pulling,
     rotation,
     running,
     schedule,
@@ -37,6 +38,7 @@ from app.deployment import Database, engine_of, open_database
 from app.domain.actors import SYSTEM, Role, Scope
 from app.domain.base import slrt_now
 from app.domain.errors import DomainError
+from app.domain.feed import Feed
 from app.domain.operations import OperationStatus
 from app.domain.regions import Regions
 from app.embedded import EmbeddedError
@@ -59,6 +61,8 @@ app.add_typer(users_app, name="users")
 app.add_typer(clients_app, name="clients")
 regions_app = typer.Typer(no_args_is_help=True, help="The regions.")
 app.add_typer(regions_app, name="regions")
+feed_app = typer.Typer(no_args_is_help=True, help="The feed that others follow.")
+app.add_typer(feed_app, name="feed")
 out, err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
 
 
@@ -88,7 +92,7 @@ def schedule_(
     logs.configure(settings.log_level)
 
     async def go(database: Database) -> int:
-        async with engine_of(database, "slrt-schedule") as (engine, sessions):
+        async with engine_of(database, "slrt-schedule", schedule.CONNECTIONS) as (engine, sessions):
             if not health:
                 await schedule.serve(engine, sessions)
                 return 0
@@ -220,6 +224,32 @@ def load_bps(
                 raise ValueError(f"no regions: {', '.join(sorted(unknown)[:10])}")
             count = await regions.load_bps(rows)
         out.print(f"{count} codes")
+        return 0
+
+    raise typer.Exit(_with_database(_settings(), go))
+
+
+@app.command("pull-referrals")
+def pull_referrals(
+    url: Annotated[str, typer.Argument(help="The server's address.")],
+    client: Annotated[str, typer.Option(help="The client's user name.")],
+    to: Annotated[Path, typer.Option(help="The folder to pull into.")] = Path("pulled"),
+    once: Annotated[bool, typer.Option("--once", help="Stop when nothing is new.")] = False,
+) -> None:
+    """Pull the referrals of a programme, and then every change. The secret is read from
+    SLRT_CLIENT_SECRET; docs/integrators.md says what lies in the folder."""
+    raise typer.Exit(pulling.run(url, client, to, once))
+
+
+@feed_app.command("restored")
+def feed_restored() -> None:
+    """Tell all readers of the feed to begin anew: after a restore of the server's disk, which the
+    database cannot notice itself."""
+
+    async def go(database: Database) -> int:
+        async with engine_of(database, "slrt-feed") as (_, sessions), sessions.begin() as session:
+            epoch = await Feed(session).restored()
+        out.print(f"epoch {epoch}")
         return 0
 
     raise typer.Exit(_with_database(_settings(), go))

@@ -14,6 +14,7 @@ from app.routers.doors import CREATES, Door, OpenDoor
 from app.routers.referrals import ReferralActionRequest
 from app.routers.registry_changes import ChangeActionRequest
 from app.routers.visits.requests import VisitActionRequest
+from app.routers.webhooks.reads import Ping
 
 # Where `data` is another thing for every action.
 ASKED: tuple[type[Asked], ...] = (
@@ -77,6 +78,21 @@ HEADERS = {
     "Retry-After": "Seconds to wait before trying again.",
     "RateLimit": "What is left of the rate, and seconds until all of it is back.",
 }
+# What is sent to webhook endpoints; `webhook-signature` as Standard Webhooks has it.
+SENT = {
+    "event": (
+        "CloudEvent",
+        "An event, as the feed has it, to those whose endpoint asks for it and who may see it.",
+    ),
+    "ping": ("Ping", "A test, when its keeper asks for one."),
+}
+SENT_HEADERS = {
+    "webhook-id": "The id of the message: the same in every attempt. Handle each id once.",
+    "webhook-timestamp": "Seconds since 1970, when this attempt was made. Refuse what is old.",
+    "webhook-signature": "By spaces, `v1,` and a signature for each secret that is good now.",
+}
+# Calls beside PUT, PATCH and DELETE that change what If-Match names.
+CHANGING = ("/actions", "/rotate-secret")
 READ_STATUSES = {"400", "401", "403", "404", "429", "500", "503"}
 WRITE_STATUSES = READ_STATUSES | {"408", "409", "413", "415", "422"}
 CHANGE_STATUSES = WRITE_STATUSES | {"412", "428"}
@@ -106,6 +122,9 @@ def _complete(document: dict[str, Any], app: FastAPI) -> dict[str, Any]:
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
         "basic": {"type": "http", "scheme": "basic"},
     }
+    ping = Ping.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+    schemas |= ping.pop("$defs") | {"Ping": ping}
+    document["webhooks"] = {name: {"post": _sent(name, *said)} for name, said in SENT.items()}
     for asked in ASKED:
         _describe_data(schemas, schemas[asked.__name__]["properties"], asked.DATA)
     for route in _routes(app):
@@ -113,6 +132,33 @@ def _complete(document: dict[str, Any], app: FastAPI) -> dict[str, Any]:
             operation = document["paths"][route.path][method.lower()]
             _describe(operation, route, method)
     return document
+
+
+def _sent(name: str, schema: str, what: str) -> dict[str, Any]:
+    """A call that we make, in the contract."""
+    return {
+        "operationId": f"{name}_webhook",
+        "summary": what,
+        "tags": ["integrators"],
+        "parameters": [
+            {
+                "name": header, "in": "header", "required": True, "description": text,
+                "schema": {"type": "string", "maxLength": 200},
+            }
+            for header, text in SENT_HEADERS.items()
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}
+            },
+        },
+        "responses": {
+            "2XX": {"description": "Taken; answer within 15 s, and work afterwards."},
+            "410": {"description": "Send nothing more: the endpoint is disabled."},
+            "default": {"description": "Sent again later, ten times over 75 hours."},
+        },
+    }  # fmt: skip
 
 
 def _describe_data(
@@ -141,7 +187,7 @@ def _routes(app: FastAPI) -> list[APIRoute]:
 
 def _describe(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     creates = operation.pop(CREATES, None) is not None
-    changes = method in ("PUT", "PATCH") or route.path.endswith("/actions")
+    changes = method in ("PUT", "PATCH", "DELETE") or route.path.endswith(CHANGING)
     responses = operation["responses"]
     responses.pop("422", None)
     for status in sorted(_statuses(route, method, changes)):
@@ -209,7 +255,11 @@ def _headers(status: str, route: APIRoute, method: str) -> list[str]:
         return ["Retry-After"]
     if not isinstance(route, Door) or not status.startswith("2"):
         return []
-    single = route.path.endswith(("_id}", "/actions", "/survey")) or status == "201"
+    if status == "204":
+        return ["RateLimit"]
+    # A delivery has no version: nobody changes one.
+    single = route.path.endswith(("_id}", "/survey", *CHANGING)) or status == "201"
+    single = single and not route.path.endswith("/{delivery_id}")
     found = ["ETag"] if single else []
     if "Page" in str(route.response_model):
         found.append("Link")

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from app.domain.identifiers import Keys
+from app.outgoing import Outside
 
 Sessions = async_sessionmaker[AsyncSession]
 
@@ -36,6 +37,8 @@ def create_engine(url: str, pool_size: int = 20, name: str = "slrt") -> AsyncEng
     )
 
 
-def create_sessions(engine: AsyncEngine, keys: Keys) -> Sessions:
+def create_sessions(engine: AsyncEngine, keys: Keys, outside: Outside | None = None) -> Sessions:
+    """`outside` says whom deliveries may call; by default public addresses alone."""
     # Objects stay readable after commit: async attribute access cannot reload.
-    return async_sessionmaker(engine, expire_on_commit=False, info={"keys": keys})
+    info = {"keys": keys, "outside": outside or Outside()}
+    return async_sessionmaker(engine, expire_on_commit=False, info=info)

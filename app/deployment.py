@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -16,15 +16,17 @@ from app.domain.regions import Regions
 from app.domain.routes import Routes
 from app.keys import KeyRing, KeysError
 from app.migrations import migrate
+from app.outgoing import Outside
 from app.settings import Settings
 
 
 @dataclass(frozen=True)
 class Database:
-    """Where the database is, and the secrets that belong to it."""
+    """Where the database is, the secrets that belong to it, and what is outside."""
 
     url: str
     keys: KeyRing
+    outside: Outside = field(default_factory=Outside)
 
 
 def data_dir(settings: Settings) -> Path:
@@ -43,10 +45,12 @@ def open_database(settings: Settings) -> Iterator[Database]:
     """
     if settings.database_url is not None:
         # A lost key file must be noticed, not replaced: the ids in the database need it.
-        yield Database(str(settings.database_url), keys.load(keys_file(settings)))
+        ring = keys.load(keys_file(settings))
+        yield Database(str(settings.database_url), ring, settings.outside)
         return
     with embedded.start(data_dir(settings)) as server:
-        yield Database(server.url, keys.load(keys_file(settings), make=True))
+        ring = keys.load(keys_file(settings), make=True)
+        yield Database(server.url, ring, settings.outside)
 
 
 @asynccontextmanager
@@ -55,7 +59,7 @@ async def engine_of(
 ) -> AsyncIterator[tuple[AsyncEngine, Sessions]]:
     engine = create_engine(database.url, pool_size, name)
     try:
-        yield engine, create_sessions(engine, database.keys.data)
+        yield engine, create_sessions(engine, database.keys.data, database.outside)
     finally:
         await engine.dispose()
 

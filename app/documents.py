@@ -7,7 +7,7 @@ from typing import Any
 from app.domain.notifications import Step
 from app.problems.catalogue import CATALOGUE
 from app.settings import Settings
-from app.workflow import accounts, households, ladder, registry
+from app.workflow import accounts, exports, households, ladder, registry
 from app.workflow.complaints import centre, surveys, verbs
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
 from app.workflow.complaints.table import MACHINE as COMPLAINT
@@ -27,6 +27,7 @@ from app.workflow.sweeps import SWEEPS
 from app.workflow.visits import table as visits
 from app.workflow.visits.table import EVENT_TYPES as VISIT_EVENTS
 from app.workflow.visits.table import MACHINE as VISIT
+from app.workflow.webhooks import endpoints
 
 MADE = "<!-- Made by `make contract` from the code; a test holds both equal. -->\n"
 # Events that no action of a table leaves, and what each says.
@@ -59,6 +60,8 @@ OTHER_EVENTS = {
     acknowledging.ACKNOWLEDGED: "The centre has answered every row of the batch.",
     undispatched.DISPATCH_OVERDUE: "A batch waits too long for upload or answer; `level`, `told`.",
     undispatched.CHANGE_OVERDUE: "An approved change is in no batch; `level` and `told`.",
+    exports.BEGUN: "An export was begun; `what`, `purpose` and `format`.",
+    exports.ENDED: "It was given out whole; `rows` says how many.",
     REGISTRY_DRAFTED: "A registry change was written; `kind` and `origin`.",
     changes_overdue.REMINDED: "Who holds a registry change was reminded.",
     changes_overdue.ESCALATED: "A level of a registry change's ladder was reached.",
@@ -70,6 +73,12 @@ OTHER_EVENTS = {
     deaths.DEAD: "A supervisor approved the report of a death.",
     deaths.LIVES: "A person reported dead lives.",
     deaths.SIGNALLED: "The owner of an open referral was told of a death, or that it was none.",
+    endpoints.CREATED: "A webhook endpoint was made.",
+    endpoints.CHANGED: "A webhook endpoint was changed.",
+    endpoints.ROTATED: "A webhook endpoint got a new secret.",
+    endpoints.ENABLED: "A webhook endpoint was switched on.",
+    endpoints.DISABLED: "A webhook endpoint was disabled; `why` says `by_hand`, `gone`, `failing`.",
+    endpoints.DELETED: "A webhook endpoint was deleted.",
     accounts.CREATED: "A person or client was let in.",
     accounts.CHANGED: "An account was changed or shut out.",
 }
@@ -93,6 +102,7 @@ STEPS = {
     Step.HEIRS: "The heirs of somebody who died need civil documents.",
     Step.UNDISPATCHED: "Approved registry changes are in no uploaded batch.",
     Step.UNACKNOWLEDGED: "The centre has not answered a batch for 30 days.",
+    Step.ENDPOINT_DISABLED: "A webhook endpoint was disabled: it is gone, or failed for five days.",
 }
 
 

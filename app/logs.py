@@ -10,6 +10,8 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+# Said by a warning or not at all: of some of them a call's whole URL.
+NOISY = ("alembic", "httpx", "httpcore", "asyncio")
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
@@ -50,7 +52,7 @@ def configure(level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Our own access line says more, and says nothing personal.
     logging.getLogger("uvicorn.access").disabled = True
-    for noisy in ("alembic", "httpx", "httpcore", "asyncio"):
+    for noisy in NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # A tick that finds the run before it still going says so every 250 ms otherwise.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)

@@ -24,6 +24,8 @@ from app.routers import (
     catalogue,
     complaints,
     dispatches,
+    exports,
+    feed,
     health,
     households,
     imports,
@@ -37,6 +39,7 @@ from app.routers import (
     surveys,
     sweeps,
     visits,
+    webhooks,
 )
 from app.routers.doors import Wiring
 from app.routers.limits import RateLimit
@@ -65,7 +68,7 @@ def _lifespan(
         engine = create_engine(url, settings.pool_size, "slrt-api")
         wiring = Wiring(
             settings=settings,
-            sessions=create_sessions(engine, keys.data),
+            sessions=create_sessions(engine, keys.data, settings.outside),
             keys=keys,
             tokens=Tokens(keys.signing, settings.public_url or "slrt"),
             limits=RateLimit(settings.rate_per_minute, settings.rate_burst),
@@ -164,6 +167,8 @@ def create_app(
         registry.router, registry_changes.router, inbox.router, notifications.router,
         catalogue.router, accounts.router, sweeps.router, visits.router, households.router,
         imports.router, operations.router, dispatches.router, dispatches.answers_router,
+        feed.router, exports.router,
+        webhooks.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

@@ -14,6 +14,8 @@ from app.workflow import sweeps
 from app.workflow.sweeps import SWEEPS, Sweep
 
 logger = logging.getLogger("slrt.schedule")
+# Each run holds one for its lock and works with others: all may begin at the same moment.
+CONNECTIONS = 2 * len(SWEEPS) + 8
 
 
 async def run(engine: AsyncEngine, sessions: Sessions, sweep: Sweep) -> None:

@@ -28,7 +28,8 @@ class Server(uvicorn.Server):
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         elif self.lifetime.draining or sig == signal.SIGINT:
-            self.should_exit = True
+            # Whoever waits for news is answered now.
+            self.lifetime.draining = self.should_exit = True
         else:
             self.lifetime.draining = True
             asyncio.get_running_loop().call_later(self.drain_seconds, self._stop)

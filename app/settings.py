@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.outgoing import SOURCE, Allowed, Outside
+
 DEMO_PASSWORD = "mojokerto-2026"
 DEMO_CLIENT_SECRET = "rujukan-terpadu-2026"
 
@@ -17,6 +19,11 @@ def _asyncpg(url: str) -> str:
     if not separator or scheme not in ("postgresql", "postgres", "postgresql+asyncpg"):
         raise ValueError("SLRT_DATABASE_URL must begin with postgresql://")
     return f"postgresql+asyncpg://{rest}"
+
+
+def _readable(allowed: str) -> str:
+    Allowed.read(allowed)
+    return allowed
 
 
 DatabaseUrl = Annotated[str, AfterValidator(_asyncpg)]
@@ -61,6 +68,8 @@ class Settings(BaseSettings):
     """After how many days a verified household is to be visited again."""
     visit_due_days: Annotated[int, Field(ge=1, le=365)] = 14
     """In how many days a visit that is shared out is due."""
+    webhook_allow: Annotated[str, AfterValidator(_readable)] = ""
+    """Hosts and networks, by commas, that webhooks may call though private, also by http."""
     drain_seconds: Annotated[float, Field(ge=0, le=20)] = 1.0
     """How long /readyz says 503 before the server stops taking connections."""
     log_level: str = "INFO"
@@ -69,6 +78,10 @@ class Settings(BaseSettings):
     @property
     def base_url(self) -> str:
         return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def outside(self) -> Outside:
+        return Outside(self.public_url or SOURCE, Allowed.read(self.webhook_allow))
 
     @model_validator(mode="after")
     def _no_demo_secrets(self) -> "Settings":

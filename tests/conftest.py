@@ -28,6 +28,7 @@ from app.main import Lifetime, create_app
 from app.server import Server, create_server
 from app.settings import DEMO_CLIENT_SECRET, DEMO_PASSWORD, Settings, get_settings
 from tests.processes import Shell
+from tests.receivers import Receiver, receiving
 
 TEMPLATE = "slrt_template"
 # One for all clients: reading the world's certificates takes longer than most calls.
@@ -232,3 +233,18 @@ def ordinary_user() -> str | None:
 def slrt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
     yield Shell(monkeypatch, capsys)
     get_settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with receiving() as found:
+        yield found
+
+
+@pytest.fixture
+def path(world: World, receiver: Receiver, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A path of the receiver for one test. The endpoints that it made are gone behind it."""
+    yield f"/{request.node.name}"
+    receiver.headers.clear()
+    world.fetch("delete from webhook_deliveries")
+    world.fetch("delete from webhook_endpoints")

@@ -605,8 +605,9 @@ class Log:
         lock = sa.func.pg_advisory_xact_lock(sa.func.hashtext(str(subject)))
         await session.execute(sa.select(lock))
         event = Event(
-            type="test.happened", subject_id=subject, subject_version=self.versions[subject] + 1,
-            actor_id=SYSTEM.id, at=await slrt_now(session), **region_columns(WATES),
+            type="test.happened", collection="tests", subject_id=subject,
+            subject_version=self.versions[subject] + 1, actor_id=SYSTEM.id,
+            at=await slrt_now(session), **region_columns(WATES),
         )  # fmt: skip
         Events(session).append(event)
         await session.flush()

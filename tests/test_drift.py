@@ -107,7 +107,7 @@ def _sources() -> str:
 
 def test_every_problem_that_is_raised_is_in_the_catalogue() -> None:
     kinds = "Unauthenticated|BadRequest|Forbidden|Conflict|Invalid|PreconditionRequired"
-    kinds += "|PreconditionFailed|TooLarge|UnsupportedMediaType|RequestTimeout|TooManyRequests"
+    kinds += "|PreconditionFailed|Gone|TooLarge|UnsupportedMediaType|RequestTimeout|TooManyRequests"
     raised = set(re.findall(rf'(?:{kinds})\(\s*"(\w+)"', _sources()))
     raised |= set(re.findall(r'@guard\(\w+, "(\w+)"\)', _sources()))
     assert raised <= set(CATALOGUE)
@@ -125,7 +125,7 @@ def test_every_problem_speaks_both_languages() -> None:
 def test_every_event_type_is_described() -> None:
     written = set(
         re.findall(
-            r'"((?:complaint|referral|survey|account|registry_change|household|member|visit|dispatch|operation)\.[a-z_]+)"',
+            r'"((?:complaint|referral|survey|account|registry_change|household|member|visit|dispatch|operation|export|webhook_endpoint)\.[a-z_]+)"',
             _sources(),
         )
     )
@@ -201,3 +201,9 @@ def test_the_repository_names_no_registry_and_no_neighbour() -> None:
         if path.is_file() and path.suffix not in (".png",):
             content = path.read_text("utf-8", "ignore")
             assert not [word for word in words if word in content], name
+
+
+def test_the_example_is_what_the_command_runs() -> None:
+    assert (ROOT / "examples" / "pull_referrals.py").read_text() == (
+        ROOT / "app" / "pulling.py"
+    ).read_text(), "cp app/pulling.py examples/pull_referrals.py"

@@ -316,7 +316,7 @@ def test_a_client_is_told_its_scopes(world: World) -> None:
     found = world.as_("agency-pkh").get("/me").json()
     assert found["kind"] == "client"
     assert found["roles"] == []
-    assert found["scopes"] == ["referrals:answer", "referrals:read"]
+    assert found["scopes"] == ["referrals:answer", "referrals:read", "webhooks:manage"]
     assert (found["region_codes"], found["program_codes"]) == (["35.76"], ["PKH"])
 
 

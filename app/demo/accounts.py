@@ -88,10 +88,10 @@ def _people(rng: Random) -> Iterator[Account]:
 
 
 def clients() -> list[ClientAccount]:
-    read, answer = Scope.REFERRALS_READ, Scope.REFERRALS_ANSWER
+    read, answer, hooks = Scope.REFERRALS_READ, Scope.REFERRALS_ANSWER, Scope.WEBHOOKS_MANAGE
     everything = tuple(program_codes())
     return [
-        ClientAccount("agency-pkh", "PKH, Kementerian Sosial", (read, answer), ("PKH",)),
-        ClientAccount("integrator", "Integrator Dinas Sosial", (read,), everything),
+        ClientAccount("agency-pkh", "PKH, Kementerian Sosial", (read, answer, hooks), ("PKH",)),
+        ClientAccount("integrator", "Integrator Dinas Sosial", (read, hooks), everything),
         ClientAccount("script-batch", "Skrip kiriman kolektif", (Scope.COMPLAINTS_SUBMIT,), ()),
     ]

@@ -16,6 +16,10 @@ class Deployment(SQLModel, table=True):
     demo_offset: timedelta = Field(default=timedelta(0), sa_type=sa.Interval)
     demo_loaded_at: datetime | None = None
     keys_fingerprint: str | None = Field(default=None, max_length=64)
+    # Which life of the database this is, and where it was lived: see `app.domain.feed`.
+    feed_epoch: int = 1
+    system_identifier: int | None = Field(default=None, sa_type=sa.BigInteger)
+    database_oid: int | None = Field(default=None, sa_type=sa.BigInteger)
 
 
 async def the_deployment(session: AsyncSession) -> Deployment:

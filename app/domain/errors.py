@@ -61,6 +61,10 @@ class Conflict(DomainError):
     """The record's present state does not allow this."""
 
 
+class Gone(DomainError):
+    """It was there and is no more."""
+
+
 class Invalid(DomainError):
     """The data breaks a rule."""
 

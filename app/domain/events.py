@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, col
 
 from app.domain.actors import Role
-from app.domain.base import JSON, InRegion, enum_type, new_id, region_of
+from app.domain.base import CODE, JSON, InRegion, enum_type, new_id, region_of
 
 NUMBERING_LOCK = 0x51_27_00_01
 
@@ -25,7 +25,12 @@ class Event(InRegion, table=True):
         sa.Index("ix_events_subject", "subject_id", "seq"),
         sa.Index("ix_events_actor_id_at", "actor_id", "at"),
         sa.Index("ix_events_unnumbered", "seq", postgresql_where=sa.text("pos is null")),
-    )
+        # What the owner of a programme reads of the feed.
+        sa.Index(
+            "ix_events_handed_over", "program_code", "regency_code", "pos",
+            postgresql_where=sa.text("handed_over"),
+        ),
+    )  # fmt: skip
 
     seq: int | None = Field(
         default=None, sa_type=sa.BigInteger, primary_key=True, sa_column_args=[sa.Identity()]
@@ -33,14 +38,34 @@ class Event(InRegion, table=True):
     pos: int | None = Field(default=None, sa_type=sa.BigInteger, unique=True)
     id: UUID = Field(default_factory=new_id, unique=True)
     type: str = Field(max_length=60)
+    # Where the subject stands in the API: `complaints`, `registry-changes` …
+    collection: str = Field(max_length=40)
     subject_id: UUID
     subject_version: int
+    # How the subject stood after this event: readers of the log never look at today's rows.
+    state: str | None = Field(default=None, max_length=40)
+    outcome: str | None = Field(default=None, max_length=40)
+    program_code: str | None = Field(default=None, sa_type=CODE, max_length=40)
+    # That a referral had been sent, a registry change applied: whom it was handed to sees it.
+    handed_over: bool = False
     actor_id: UUID
     actor_role: Role | None = Field(default=None, sa_type=enum_type(Role))
     at: datetime
     happened_at: datetime | None = None
     reason: str | None = Field(default=None, max_length=200)
     data: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+
+
+def standing_of(subject: Any) -> dict[str, Any]:
+    """What an event keeps of its subject as it stands now: state, outcome, programme."""
+    return {
+        "collection": subject.__tablename__.replace("_", "-"),
+        "subject_id": subject.id,
+        "subject_version": subject.version,
+        "handed_over": bool(
+            getattr(subject, "sent_at", None) or getattr(subject, "applied_at", None)
+        ),
+    } | {name: getattr(subject, name, None) for name in ("state", "outcome", "program_code")}
 
 
 class EventNote(InRegion, table=True):

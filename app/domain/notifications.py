@@ -20,6 +20,7 @@ class SubjectKind(StrEnum):
     REGISTRY_CHANGE = "registry_change"
     VISIT = "visit"
     DISPATCH = "dispatch"
+    WEBHOOK_ENDPOINT = "webhook_endpoint"
 
     @property
     def path(self) -> str:
@@ -49,6 +50,7 @@ class Step(StrEnum):
     HEIRS = "heirs"
     UNDISPATCHED = "undispatched"
     UNACKNOWLEDGED = "unacknowledged"
+    ENDPOINT_DISABLED = "endpoint_disabled"
 
 
 class Escalation(InRegion, table=True):

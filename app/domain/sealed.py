@@ -16,6 +16,7 @@ from app.domain.referrals import Referral
 from app.domain.registry_changes import RegistryChange
 from app.domain.registry_rows import RegistryRow
 from app.domain.surveys import Survey
+from app.domain.webhooks import WebhookEndpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ SEALED = (
     _own(Survey, "content"),
     Sealed(OperationChunk, "content", CHUNK_PLACE, "operation_id", part="number", at_once=16),
     Sealed(DispatchRow, "content", ("dispatch_rows", "content"), "registry_change_id"),
+    _own(WebhookEndpoint, "secret"),
+    _own(WebhookEndpoint, "previous_secret"),
 )
 Place = tuple[Any, ...]
 

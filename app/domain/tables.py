@@ -7,6 +7,7 @@ from app.domain import (
     deployment,
     dispatches,
     events,
+    feed,
     households,
     idempotency_keys,
     notifications,
@@ -21,12 +22,13 @@ from app.domain import (
     surveys,
     sweep_runs,
     visits,
+    webhooks,
 )
 
 TABLES = (
-    complaints, deployment, dispatches, events, households, idempotency_keys, notifications,
+    complaints, deployment, dispatches, events, feed, households, idempotency_keys, notifications,
     operations, principals, programs, referrals, regions, registry_changes, registry_rows, routes,
-    surveys, sweep_runs, visits,
+    surveys, sweep_runs, visits, webhooks,
 )  # fmt: skip
 metadata = SQLModel.metadata
 

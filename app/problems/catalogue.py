@@ -120,6 +120,7 @@ nothing_to_dispatch|409|Tidak ada yang dikirim|There is nothing to dispatch|Semu
 acknowledged_already|409|Sudah dijawab lain|It was acknowledged otherwise already|Lihat errors dan status baris itu; jawaban pusat tidak diubah.|See errors and the status of the row; the centre's answer is not changed.
 not_dispatchable|422|Belum disetujui atau sudah dikirim|It is not approved, or dispatched already|Lihat errors; hanya perubahan manager_approved yang dikirim.|See errors; only changes that are manager_approved are sent.
 malformed_file|422|Berkas tidak bisa dibaca|The file cannot be read|Kirim CSV UTF-8 dengan kolom change_id atau number, status, reason.|Send CSV in UTF-8 with the columns change_id or number, status, reason.
+feed_reset|410|Feed mulai dari awal|The feed has begun anew|Ambil ekspor lagi, lalu ikuti dari cursor yang tertera di sana.|Take an export again, then follow from the cursor that it states.
 too_early|409|Belum 120 hari|It is too early|Pemilik program punya 120 hari untuk menjawab.|Programme owners have 120 days to answer.
 contact_missing|409|Warga belum dihubungi|Nobody has tried to reach the citizen|Catat upaya menghubungi warga dulu.|Record an attempt to reach the citizen first.
 no_longer_changeable|409|Tidak bisa diubah lagi|It can no longer be changed|Lihat state; isian awal hanya bisa diubah sebelum ditugaskan.|See state; intake facts change only before it is assigned.
@@ -127,6 +128,8 @@ too_late_to_draft|409|Terlambat membuat rujukan|It is too late to draft a referr
 no_facilitator|409|Tidak ada fasilitator|There is no facilitator to send|Angkat atau aktifkan fasilitator di kota ini dulu.|Appoint or activate a facilitator in the city first.
 username_taken|409|Nama pengguna sudah dipakai|The user name is taken|Pilih nama lain.|Choose another one.
 last_admin|409|Admin terakhir|This is the last admin|Angkat admin lain dulu.|Appoint another admin first.
+too_many_endpoints|409|Terlalu banyak titik akhir|There are too many endpoints|Hapus yang tidak dipakai; paling banyak 20.|Delete one that is not used; 20 at most.
+endpoint_disabled|409|Titik akhir dinonaktifkan|The endpoint is disabled|Aktifkan lagi dengan PATCH enabled: true.|Enable it again by PATCH with enabled: true.
 too_many_requests|429|Terlalu banyak permintaan|Too many requests|Tunggu selama Retry-After.|Wait for Retry-After.
 internal_error|500|Kesalahan di pihak kami|Something went wrong on our side|Tidak ada yang setengah tersimpan. Sebutkan instance bila melapor.|Nothing is half done. Name the instance when you report it.
 database_unavailable|503|Basis data tidak terjangkau|The database cannot be reached|Coba lagi setelah Retry-After dengan kunci yang sama.|Try again after Retry-After under the same key.
@@ -157,6 +160,9 @@ invalid_format|Bentuknya salah.|Has the wrong form.
 invalid_datetime|Bukan waktu yang sah; gunakan RFC 3339 dengan offset.|Is not a valid time; use RFC 3339 with an offset.
 offset_required|Waktu harus menyebut offset, misalnya +07:00.|The time needs an offset, such as +07:00.
 instant_out_of_range|Tahun harus antara 1900 dan 2200.|The year must lie between 1900 and 2200.
+invalid_url|Bukan URL lengkap tanpa nama pengguna dan tanpa #.|Is not a full URL without user name and without #.
+https_required|Harus https.|Must be https.
+address_not_public|Alamatnya bukan alamat publik.|Its address is not a public one.
 line_break|Hanya satu baris.|Must be one line.
 number_in_text|Jangan tulis NIK atau No KK di sini.|Write no national id or family card number here.
 nothing_visible|Tidak ada yang terbaca.|Holds nothing to read.

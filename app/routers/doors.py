@@ -4,6 +4,7 @@
 unit of work that is committed before the answer is sent.
 """
 
+import asyncio
 import hashlib
 import math
 import re
@@ -54,6 +55,8 @@ class Wiring:
     limits: RateLimit
     # Failed sign-ins of one account from one address: ten at once, then one in ten seconds.
     failures: RateLimit = field(default_factory=lambda: RateLimit(6, 10))
+    # Each holds a connection for long; the others are for everybody else.
+    exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
 
 
 @dataclass

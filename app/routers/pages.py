@@ -26,20 +26,12 @@ class Page(BaseModel, Generic[Item]):
     next_cursor: Annotated[str, Field(json_schema_extra={"maxLength": 1000})] | None
 
 
-class Cursors:
-    """Makes and reads the cursors of one listing: signed, and bound to its path and filters.
+class Signed:
+    """Makes and reads cursors that are good for one use alone, the one they are bound to."""
 
-    A search has its filters in the body: `body` is a digest of it.
-    """
-
-    def __init__(self, key: bytes, request: Request, body: bytes = b"") -> None:
-        filters = sorted(
-            (name, value)
-            for name, value in request.query_params.multi_items()
-            if name not in ("cursor", "limit")
-        )
+    def __init__(self, key: bytes, bound_to: bytes) -> None:
         self.key = key
-        self.bound_to = json.dumps([request.url.path, filters]).encode() + body
+        self.bound_to = bound_to
 
     def make(self, *place: Any) -> str:
         plain = json.dumps([_plain(value) for value in place], separators=(",", ":")).encode()
@@ -61,6 +53,21 @@ class Cursors:
     def _mac(self, plain: bytes) -> bytes:
         signed = self.bound_to + b"\n" + plain
         return hmac.new(self.key, signed, hashlib.sha256).digest()[:MAC_BYTES]
+
+
+class Cursors(Signed):
+    """The cursors of one listing: bound to its path and filters.
+
+    A search has its filters in the body: `body` is a digest of it.
+    """
+
+    def __init__(self, key: bytes, request: Request, body: bytes = b"") -> None:
+        filters = sorted(
+            (name, value)
+            for name, value in request.query_params.multi_items()
+            if name not in ("cursor", "limit")
+        )
+        super().__init__(key, json.dumps([request.url.path, filters]).encode() + body)
 
 
 def _plain(value: Any) -> Any:

@@ -1,12 +1,25 @@
 """Answers: a model written once, with its version, place and caching."""
 
 import hashlib
+import re
 from typing import Any
 
 from fastapi import Request, Response
 from pydantic import BaseModel
 
-JSON = "application/json"
+JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
+
+
+def preferred(request: Request, *offered: str) -> str:
+    """The media type that the caller accepts most; the first one where it names none of them."""
+    best, found = 0.0, offered[0]
+    for part in request.headers.get("accept", "").split(","):
+        name, _, rest = part.strip().partition(";")
+        quality = rest.strip().removeprefix("q=")
+        weight = float(quality) if re.fullmatch(r"[01](\.[0-9]{0,3})?", quality) else 1.0
+        if (kind := name.strip().lower()) in offered and weight > best:
+            best, found = weight, kind
+    return found
 
 
 def reply(

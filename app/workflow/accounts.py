@@ -94,7 +94,7 @@ async def add_client(
     session: AsyncSession, by: Actor, draft: ClientDraft, secret_hash: str, at: datetime
 ) -> Principal:
     """A service client with scopes for some regions and programmes."""
-    await _check_codes(session, draft.region_codes, draft.program_codes, "")
+    await check_codes(session, draft.region_codes, draft.program_codes, "")
     principal = _principal(PrincipalKind.CLIENT, draft.username, draft.name, secret_hash, at)
     principal.scopes = [str(scope) for scope in draft.scopes]
     principal.region_codes, principal.program_codes = draft.region_codes, draft.program_codes
@@ -122,7 +122,7 @@ async def change(
         await _check_roles(session, changes.roles)
         await principals.replace_grants(id, _grants(id, changes.roles))
     regions, programs = changes.region_codes, changes.program_codes
-    await _check_codes(session, regions or [], programs or [], "")
+    await check_codes(session, regions or [], programs or [], "")
     if changes.scopes is not None:
         principal.scopes = [str(scope) for scope in changes.scopes]
     if regions is not None:
@@ -179,14 +179,15 @@ async def _check_roles(session: AsyncSession, roles: Sequence[RoleGiven]) -> Non
             faults.append(Fault("missing", f"/roles/{n}/region_codes"))
         if not given.program_codes and given.role in OF_PROGRAMS:
             faults.append(Fault("missing", f"/roles/{n}/program_codes"))
-        await _check_codes(session, given.region_codes, given.program_codes, f"/roles/{n}")
+        await check_codes(session, given.region_codes, given.program_codes, f"/roles/{n}")
     if faults:
         raise Invalid("validation_failed", tuple(faults))
 
 
-async def _check_codes(
+async def check_codes(
     session: AsyncSession, regions: Sequence[str], programs: Sequence[str], pointer: str
 ) -> None:
+    """Raise Invalid `unknown_reference` for regions and programmes that there are not."""
     unknown_regions = await Regions(session).unknown(set(regions))
     unknown_programs = await Programs(session).unknown(set(programs))
     faults = [
@@ -206,7 +207,8 @@ def _log(session: AsyncSession, type: str, principal: Principal, by: Actor, at: 
     """Accounts belong to the deployment, not to a region."""
     Events(session).append(
         Event(
-            type=type, subject_id=principal.id, subject_version=principal.version,
+            type=type, collection="clients" if principal.kind is PrincipalKind.CLIENT else "users",
+            subject_id=principal.id, subject_version=principal.version,
             actor_id=by.id, actor_role=Role.SYSTEM if by is SYSTEM else Role.ADMIN, at=at,
             data={"kind": principal.kind, "active": principal.active},
             province_code="", regency_code="", district_code="", village_code="",

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SYSTEM, Actor, Role
 from app.domain.base import region_of
-from app.domain.events import Event, Events
+from app.domain.events import Event, Events, standing_of
 
 # Which of a person's roles is written when several fit: the one nearest to deciding goes last.
 IN_ORDER = (
@@ -36,8 +36,6 @@ def log(
     return Events(session).append(
         Event(
             type=type,
-            subject_id=subject.id,
-            subject_version=subject.version,
             actor_id=actor.id,
             actor_role=Role.SYSTEM
             if actor is SYSTEM
@@ -46,6 +44,7 @@ def log(
             happened_at=happened_at,
             reason=reason,
             data=data,
+            **standing_of(subject),
             **region_of(subject),
         ),
         note,

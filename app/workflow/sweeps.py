@@ -14,6 +14,7 @@ from app.domain.base import slrt_now
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.dispatches import Dispatches
 from app.domain.events import Events
+from app.domain.feed import Feed
 from app.domain.idempotency_keys import KEPT_FOR, IdempotencyKeys
 from app.domain.operations import KEPT_FOR as OPERATIONS_KEPT_FOR
 from app.domain.operations import Operations
@@ -21,10 +22,13 @@ from app.domain.referrals import CLOSED_ANSWERS, WITH_OWNER, Referrals
 from app.domain.registry_changes import ChangeState, RegistryChanges
 from app.domain.sweep_runs import SweepRun, SweepRuns
 from app.domain.visits import Visits
+from app.domain.webhooks import KEPT_FOR as DELIVERIES_KEPT_FOR
+from app.domain.webhooks import WebhookDeliveries, WebhookEndpoints
 from app.workflow import ladder, operations
 from app.workflow.dispatches import overdue as undispatched
 from app.workflow.registry_changes import overdue as changes_overdue
 from app.workflow.visits import overdue
+from app.workflow.webhooks import delivering
 
 logger = logging.getLogger("slrt.sweeps")
 S = ComplaintState
@@ -70,6 +74,8 @@ class Sweep:
     work: Callable[[async_sessionmaker[AsyncSession]], Awaitable[Batch]] | None = None
     # How long a run may take before it is late.
     takes: timedelta = timedelta(seconds=60)
+    # Its work is a whole run: what is left is for the next one.
+    once: bool = False
 
     def is_late(self, finished_at: datetime | None, now: datetime) -> bool:
         """Whether the last finished run is too long ago (real time)."""
@@ -219,12 +225,20 @@ async def _housekeeping(session: AsyncSession, at: datetime, limit: int) -> Batc
     count += await runs.expire(now - RUNS_KEPT_FOR, limit * 10)
     count += await runs.forget_parked(at - PARKED_FOR)
     count += await Operations(session).expire(now - OPERATIONS_KEPT_FOR, limit)
+    count += await Feed(session).mark(at)
+    count += await WebhookDeliveries(session).expire(at - DELIVERIES_KEPT_FOR, limit * 10)
+    count += await WebhookEndpoints(session).forget_secrets(at)
     return Batch(count, count)
 
 
 async def _operations(sessions: async_sessionmaker[AsyncSession]) -> Batch:
     ran = await operations.run_next(sessions)
     return Batch(int(ran), int(ran))
+
+
+async def _deliveries(sessions: async_sessionmaker[AsyncSession]) -> Batch:
+    sent = await delivering.run(sessions)
+    return Batch(sent.found, sent.arrived, sent.failed)
 
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -247,6 +261,8 @@ SWEEPS: dict[str, Sweep] = {
             _numbering, quiet=True),
         Sweep("operations", timedelta(seconds=1), "accepted long work, such as imports",
             quiet=True, work=_operations, takes=HOUR),
+        Sweep("deliveries", timedelta(seconds=2), "events to be sent to webhook endpoints",
+            quiet=True, work=_deliveries, takes=2 * MINUTE, once=True),
         Sweep("housekeeping", HOUR, "expired keys and old run rows", _housekeeping),
     )
 }
@@ -295,7 +311,7 @@ async def _run(sessions: async_sessionmaker[AsyncSession], sweep: Sweep) -> UUID
             total.acted += batch.acted
             total.failed += batch.failed
             total.oldest = total.oldest or batch.oldest
-            if not batch.found:
+            if sweep.once or not batch.found:
                 break
     except Exception as caught:
         error = type(caught).__name__

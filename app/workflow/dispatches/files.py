@@ -50,10 +50,14 @@ def _csv(_: Dispatch, contents: Sequence[Content]) -> bytes:
 
 
 def _cell(value: Any) -> str:
-    """A value as text that no spreadsheet runs; what has parts is JSON, nothing is empty."""
+    """A value as text; what has parts is JSON, nothing is empty."""
     if not value:
         return ""
-    text = _json_text(value) if isinstance(value, (dict, list)) else str(value)
+    return plain(_json_text(value) if isinstance(value, (dict, list)) else str(value))
+
+
+def plain(text: str) -> str:
+    """Text that no spreadsheet runs as a formula."""
     # Some skip blanks and signs that nobody sees before they look for a formula.
     seen = text.lstrip(" \u00a0\ufeff\u200b")
     return f"'{text}" if text.startswith(FORMULA) or seen.startswith(FORMULA) else text

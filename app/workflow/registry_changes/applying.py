@@ -133,7 +133,6 @@ async def apply(session: AsyncSession, change: RegistryChange, actor: Actor, at:
     content = RegistryChanges(session).content(change)
     doing = Applying(session, change, content, actor, at, household, member)
     undo = await APPLY[change.kind](doing)
-    change.applied_at = at
     RegistryChanges(session).seal_undo(change, undo)
     row = doing.member or doing.household
     assert row is not None

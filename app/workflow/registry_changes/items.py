@@ -197,7 +197,7 @@ async def apply_one(
     if why is not None:
         step(session, change, A.APPROVE, S.RETURNED, actor, at, **event, why=why)
         return
-    change.confirmed_by = actor.id
+    change.confirmed_by, change.applied_at = actor.id, at
     step(session, change, A.APPROVE, S.MANAGER_APPROVED, actor, at, **event)
     await applying.apply(session, change, actor, at)
 

@@ -1,0 +1,1 @@
+"""Webhooks: endpoints and who keeps them, signing, delivering."""
