@@ -19,7 +19,7 @@ from app.workflow.registry_changes.table import EVENT_TYPES as CHANGE_EVENTS
 from app.workflow.visits.table import EVENT_TYPES as VISIT_EVENTS
 from tests.conftest import TLS, Cluster, World, serve
 from tests.flows import KAUMAN, act_on_referral, bring, done, draft_referral, events, file, key
-from tests.processes import until
+from tests.processes import finished, on_the_database_of, until
 
 CITY = "35.76"
 
@@ -305,6 +305,23 @@ def test_a_database_that_was_copied_begins_another_epoch(
     # The one that it was copied from goes on as before.
     assert until(lambda: fresh_world.as_("manager").get("/changes").status_code == 200)
     assert len(read(fresh_world, "manager", cursor=cursor)["items"]) == 1
+
+
+def test_an_operator_can_say_that_the_disk_was_restored(world: World) -> None:
+    cursor = latest(world, "manager")
+    told = finished("feed", "restored", **on_the_database_of(world))
+    assert (told.returncode, told.stdout.split()[0]) == (0, "epoch")
+    refused(world, "manager", 410, "feed_reset", cursor=cursor)
+    # So does a cursor that is ahead of the log: it is of a log that is gone.
+    cursor = latest(world, "manager")
+    world.fetch("select setval('event_positions', last_value + 10) from event_positions")
+    file(world)
+    ahead = latest(world, "manager")
+    assert read(world, "manager", cursor=cursor)["items"]
+    world.fetch("alter table events disable trigger user")
+    world.fetch("delete from events where pos = (select max(pos) from events)")
+    world.fetch("alter table events enable trigger user")
+    refused(world, "manager", 410, "feed_reset", cursor=ahead)
 
 
 def test_every_kind_of_event_is_known_to_the_feed() -> None:
