@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -85,8 +86,9 @@ def _of_programs(grants: Sequence[Grant]) -> sa.ColumnElement[bool]:
 def cloud_event(source: str) -> sa.ColumnElement[str]:
     """An event as a CloudEvent (JSON text), written once, by the database.
 
-    `source` is the deployment's address. Only numbered events have a `sequence`. Put together as
-    text, which takes half the time: none of its values holds a character that JSON escapes.
+    `source` is the deployment's address. Of the table itself, not of an alias; and only numbered
+    events have one. Put together as text, which takes half the time: none of its values holds a
+    character that JSON escapes.
     """
     quoted = json.dumps(source).replace("'", "''")
     return sa.literal_column(CLOUD_EVENT.replace("SOURCE", quoted), sa.Text)
@@ -156,6 +158,20 @@ class Page:
     text: str
 
 
+@lru_cache(maxsize=500)
+def _page(actor: Actor, types: Types, source: str) -> sa.Select[Any]:
+    """The statement of a page, put together once for each reader: that takes long for one page."""
+    events = (
+        sa.select(E.pos, cloud_event(source).label("event"))
+        .where(E.pos > sa.bindparam("after"), seen_by(actor), types.among())
+        .order_by(E.pos)
+        .limit(sa.bindparam("limit"))
+        .subquery()
+    )
+    text = sa.func.string_agg(events.c.event, aggregate_order_by(BETWEEN, events.c.pos))
+    return sa.select(sa.func.count(), sa.func.max(events.c.pos), text)
+
+
 BETWEEN = sa.literal_column("E',\\n'", sa.Text)
 
 
@@ -170,16 +186,9 @@ class Feed:
 
     async def page(self, actor: Actor, types: Types, after: int, limit: int, source: str) -> "Page":
         """The next events after a position, put together by the database as they are sent."""
-        events = (
-            sa.select(E.pos, cloud_event(source).label("event"))
-            .where(E.pos > after, seen_by(actor), types.among())
-            .order_by(E.pos)
-            .limit(limit)
-            .subquery()
-        )
-        text = sa.func.string_agg(events.c.event, aggregate_order_by(BETWEEN, events.c.pos))
-        statement = sa.select(sa.func.count(), sa.func.max(events.c.pos), text)
-        count, last, text = (await self.session.execute(statement)).one()
+        statement = _page(actor, types, source)
+        found = await self.session.execute(statement, {"after": after, "limit": limit})
+        count, last, text = found.one()
         return Page(count, last or after, text or "")
 
     async def stand(self) -> Standing:
