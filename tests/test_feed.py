@@ -10,16 +10,28 @@ from typing import Any
 import httpx
 import pytest
 
+from app.database import create_engine
 from app.documents import OTHER_EVENTS
 from app.domain.feed import KINDS
+from app.migrations import migrate
 from app.settings import DEMO_CLIENT_SECRET
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
 from app.workflow.referrals.table import EVENT_TYPES as REFERRAL_EVENTS
 from app.workflow.registry_changes.table import EVENT_TYPES as CHANGE_EVENTS
 from app.workflow.visits.table import EVENT_TYPES as VISIT_EVENTS
 from tests.conftest import TLS, Cluster, World, serve
-from tests.flows import KAUMAN, act_on_referral, bring, done, draft_referral, events, file, key
-from tests.processes import until
+from tests.flows import (
+    KAUMAN,
+    act_on_referral,
+    bring,
+    done,
+    draft_referral,
+    events,
+    file,
+    hire,
+    key,
+)
+from tests.processes import finished, on_the_database_of, until
 
 CITY = "35.76"
 
@@ -305,6 +317,48 @@ def test_a_database_that_was_copied_begins_another_epoch(
     # The one that it was copied from goes on as before.
     assert until(lambda: fresh_world.as_("manager").get("/changes").status_code == 200)
     assert len(read(fresh_world, "manager", cursor=cursor)["items"]) == 1
+
+
+def test_an_operator_can_say_that_the_disk_was_restored(world: World) -> None:
+    cursor = latest(world, "manager")
+    told = finished("feed", "restored", **on_the_database_of(world))
+    assert (told.returncode, told.stdout.split()[0]) == (0, "epoch")
+    refused(world, "manager", 410, "feed_reset", cursor=cursor)
+    # So does a cursor that is ahead of the log: it is of a log that is gone.
+    cursor = latest(world, "manager")
+    world.fetch("select setval('event_positions', last_value + 10) from event_positions")
+    file(world)
+    ahead = latest(world, "manager")
+    assert read(world, "manager", cursor=cursor)["items"]
+    world.fetch("alter table events disable trigger user")
+    world.fetch("delete from events where pos = (select max(pos) from events)")
+    world.fetch("alter table events enable trigger user")
+    refused(world, "manager", 410, "feed_reset", cursor=ahead)
+
+
+def test_events_of_before_come_to_say_how_their_subject_stood(fresh_world: World) -> None:
+    world = fresh_world
+    bring(world, "closed")
+    hire(world, "someone.new", ("front_office", CITY))
+    client(world, "somebody-new", ["referrals:read"], CITY, "PKH")
+    stood = "select seq, collection, state, program_code, handed_over from events order by seq"
+    before = [tuple(row) for row in world.fetch(stood)]
+    assert {row[1] for row in before} >= {"complaints", "referrals", "users", "clients"}
+
+    async def there_and_back() -> None:
+        engine = create_engine(world.url)
+        try:
+            await migrate(engine, "0003")
+            await migrate(engine)
+        finally:
+            await engine.dispose()
+
+    asyncio.run(there_and_back())
+    after = [tuple(row) for row in world.fetch(stood)]
+    # What was never moved had not said where it stood.
+    drafted = [(b, a) for b, a in zip(before, after, strict=True) if b != a]
+    assert {(b[2], a[2]) for b, a in drafted} <= {("draft", None)}
+    assert {b[:2] + b[3:] == a[:2] + a[3:] for b, a in drafted} <= {True}
 
 
 def test_every_kind_of_event_is_known_to_the_feed() -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -20,8 +19,8 @@ from app.domain.errors import BadRequest, Fault, Forbidden, Gone, Unauthenticate
 from app.domain.events import Events
 from app.domain.feed import KINDS, RETENTION, Feed, Standing, Types, may_read
 from app.domain.principals import Principals
-from app.routers.deps import CurrentActor, CurrentVisit, CurrentWiring, Now
-from app.routers.doors import Door, Wiring
+from app.routers.deps import CurrentActor, CurrentVisit, CurrentWiring
+from app.routers.doors import Door, Visit, Wiring
 from app.routers.pages import Signed, next_link
 from app.routers.replies import JSON, NDJSON, preferred
 from app.routers.resources import Code, Count, Moment, Word, items, text
@@ -138,7 +137,8 @@ class Place:
     epoch: int
     position: int
     cursor: str
-    events: Sequence[str] = ()
+    count: int = 0
+    events: str = ""
 
 
 async def number(sessions: Sessions) -> Standing:
@@ -201,17 +201,27 @@ class Reader:
     cursors: FeedCursors
     types: Types
     limit: int
+    newest: int = 0
 
-    async def begin(self, cursor: str | None, at: datetime) -> Place:
-        """The first look: number what is committed, and read from the cursor on."""
+    async def begin(self, visit: Visit, cursor: str | None) -> Place:
+        """The first look, from the cursor on. The call's own connection goes back with it."""
+        session = visit.session
+        standing = await Feed(session).stand()
+        if not standing.unnumbered:
+            place = await self._begin(session, standing, cursor, visit.now)
+            await session.commit()
+            return place
+        await session.commit()
         standing = await number(self.wiring.sessions)
         async with self.wiring.sessions.begin() as session:
-            place = await begin(Feed(session), standing, self.cursors, cursor, at)
-            return await self._read(session, place, at)
+            return await self._begin(session, standing, cursor, visit.now)
 
     async def again(self, place: Place) -> Place:
         """Another look at the same place, as whoever the reader is by now."""
-        await number(self.wiring.sessions)
+        standing = await number(self.wiring.sessions)
+        if standing.newest == self.newest:
+            return place
+        self.newest = standing.newest
         async with self.wiring.sessions.begin() as session:
             known = await Principals(session).actor(self.actor.id)
             if known is None:
@@ -219,15 +229,21 @@ class Reader:
             self.actor, at = known
             return await self._read(session, place, at)
 
+    async def _begin(
+        self, session: AsyncSession, standing: Standing, cursor: str | None, at: datetime
+    ) -> Place:
+        self.newest = standing.newest
+        place = await begin(Feed(session), standing, self.cursors, cursor, at)
+        return await self._read(session, place, at)
+
     async def _read(self, session: AsyncSession, place: Place, at: datetime) -> Place:
         source = self.wiring.settings.public_url or SOURCE
         after = place.position
-        rows = await Feed(session).page(self.actor, self.types, after, self.limit, source)
-        if not rows:
+        page = await Feed(session).page(self.actor, self.types, after, self.limit, source)
+        if not page.count:
             return place
-        position = rows[-1][0]
-        following = self.cursors.make(place.epoch, position, at)
-        return Place(place.epoch, position, following, [text for _, text in rows])
+        following = self.cursors.make(place.epoch, page.last, at)
+        return Place(place.epoch, page.last, following, page.count, page.text)
 
 
 @router.get(
@@ -240,7 +256,6 @@ async def list_changes(
     visit: CurrentVisit,
     actor: CurrentActor,
     wiring: CurrentWiring,
-    now: Now,
     types: Annotated[
         str | None,
         Query(
@@ -273,17 +288,16 @@ async def list_changes(
     bound_to = ",".join(sorted({*wanted.exact, *wanted.kinds}))
     cursors = FeedCursors(wiring.keys.data.cursor, actor.id, bound_to)
     reader = Reader(wiring, actor, cursors, wanted, limit)
-    # Whoever waits holds no connection: the call's own goes back now.
-    await visit.session.commit()
-    until, place = time.monotonic() + wait, await reader.begin(cursor, now)
-    while not place.events and (left := until - time.monotonic()) > 0:
+    until, place = time.monotonic() + wait, await reader.begin(visit, cursor)
+    while not place.count and (left := until - time.monotonic()) > 0:
         if request.state.lifetime.draining or await request.is_disconnected():
             break
         await asyncio.sleep(min(LOOKS_EVERY, left))
         place = await reader.again(place)
     headers = next_link(request, place.cursor)
     if preferred(request, JSON, NDJSON) == NDJSON:
-        end = last_line(len(place.events), place.cursor)
-        return Response("\n".join((*place.events, end, "")), 200, headers, media_type=NDJSON)
-    body = f'{{"items":[{",".join(place.events)}],"next_cursor":"{place.cursor}"}}'
+        lines = f"{place.events}\n".replace(",\n", "\n") if place.count else ""
+        lines += f"{last_line(place.count, place.cursor)}\n"
+        return Response(lines, 200, headers, media_type=NDJSON)
+    body = f'{{"items":[{place.events}],"next_cursor":"{place.cursor}"}}'
     return Response(body, 200, headers, media_type=JSON)
