@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pprint import pformat
 from typing import Any
 from uuid import UUID
 
@@ -152,10 +153,15 @@ def homes(draw: st.DrawFn) -> list[Any]:
         born = draw(BIRTHS)
         members.append(
             Member(
-                id=new_id(), household_id=id, name=f"Orang {number}", birth_date=born,
+                id=new_id(),
+                household_id=id,
+                name=f"Orang {number}",
+                birth_date=born,
                 birth_year=born.year if born else draw(st.sampled_from([None, 1964, 1965, 1966])),
-                relation=MemberRelation.OTHER, facts=draw(facts_of(MEMBER)),
-                presence=draw(PRESENCES), **shared,
+                relation=MemberRelation.OTHER,
+                facts=draw(facts_of(MEMBER)),
+                presence=draw(PRESENCES),
+                **shared,
                 national_id_index=b"x" if draw(st.booleans()) else None,
             )  # fmt: skip
         )
@@ -204,11 +210,12 @@ class Readers:
             await connection.rollback()
         assert at_once.keys() == one_by_one.keys()
         rules_ = {True: of_homes, False: of_people}
-        assert [
-            (rules_[key[2] is None][key[0]].plain(), "SQL", value, "Python", one_by_one[key],
-             found[key[1]])
+        differing = [
+            {"rule": rules_[key[2] is None][key[0]].plain(), "home": found[key[1]],
+             "person": key[2], "SQL": value, "Python": one_by_one[key]}
             for key, value in at_once.items() if value is not one_by_one[key]
-        ] == []  # fmt: skip
+        ]  # fmt: skip
+        assert not differing, pformat(differing)
 
     async def _at_once(
         self, session: AsyncSession, of_homes: list[Rule], of_people: list[Rule], ids: list[UUID]

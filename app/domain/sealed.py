@@ -14,6 +14,7 @@ from app.domain.identifiers import Keys
 from app.domain.referrals import Referral
 from app.domain.registry_changes import RegistryChange
 from app.domain.registry_rows import RegistryRow
+from app.domain.screenings import Screening
 from app.domain.surveys import Survey
 
 
@@ -46,6 +47,7 @@ SEALED = (
     _own(RegistryChange, "undo"),
     Sealed(RegistryRow, "national_id", ("members", "national_id"), "member_id"),
     Sealed(RegistryRow, "family_card_number", CARD_PLACE, "family_id"),
+    _own(Screening, "content"),
     _own(Survey, "content"),
     Sealed(DispatchRow, "content", ("dispatch_rows", "content"), "registry_change_id"),
 )

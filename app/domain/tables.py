@@ -12,12 +12,14 @@ from app.domain import (
     notifications,
     operations,
     principals,
+    program_criteria,
     programs,
     referrals,
     regions,
     registry_changes,
     registry_rows,
     routes,
+    screenings,
     surveys,
     sweep_runs,
     visits,
@@ -25,8 +27,8 @@ from app.domain import (
 
 TABLES = (
     complaints, deployment, dispatches, events, households, idempotency_keys, notifications,
-    operations, principals, programs, referrals, regions, registry_changes, registry_rows, routes,
-    surveys, sweep_runs, visits,
+    operations, principals, program_criteria, programs, referrals, regions, registry_changes,
+    registry_rows, routes, screenings, surveys, sweep_runs, visits,
 )  # fmt: skip
 metadata = SQLModel.metadata
 

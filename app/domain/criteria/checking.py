@@ -12,12 +12,12 @@ from app.domain.base import contains
 from app.domain.criteria.expression import (
     MOST_NODES,
     AgeTest,
-    All,
+    AllOf,
     DecileTest,
     Expression,
     FactTest,
     NationalIdTest,
-    None_,
+    NoneOf,
     Range,
     RecipientTest,
     RegionTest,
@@ -103,11 +103,11 @@ def _misfits(pointer: str, node: Expression) -> Iterator[Fault]:
         return
     limits = {"at_least": node.at_least, "at_most": node.at_most}
     asked = {"is": node.is_, "in": node.in_, "contains": node.contains, **limits}
-    for name, value in asked.items():
-        if value is None:
+    for name, given in asked.items():
+        if given is None:
             continue
         fits = name == way or (way == "number" and name in limits)
-        if not fits or (fact.kind is int and isinstance(value, float)):
+        if not fits or (fact.kind is int and isinstance(given, float)):
             yield Fault("wrong_type", f"{pointer}/{name}")
 
 
@@ -127,16 +127,14 @@ def _senseless(rule: Rule) -> Iterator[Fault]:
         yield from (Fault("contradictory", at) for at in _impossible(one.when, pointer))
         if _never(one.when, holds=False):
             yield Fault("takes_everyone", pointer)
-    whole = All(all=[one.when for one in rule.criteria])
+    whole = AllOf(of=[one.when for one in rule.criteria])
     if _never(whole) and not any(_never(one.when) for one in rule.criteria):
         yield Fault("contradictory", "/criteria")
 
 
 def _impossible(node: Expression, pointer: str) -> list[str]:
     """The smallest parts of an expression that can never hold."""
-    below = [
-        at for step, child in children(node) for at in _impossible(child, f"{pointer}{step}")
-    ]
+    below = [at for step, child in children(node) for at in _impossible(child, f"{pointer}{step}")]
     return below or ([pointer] if _never(node) else [])
 
 
@@ -157,8 +155,8 @@ def _alternatives(node: Expression, holds: bool) -> list[Alternative]:
     parts = [child for _, child in children(node)]
     if not parts:
         return [one for one in _of_test(node, holds) if _is_possible(one)]
-    each = holds if not isinstance(node, None_) else not holds
-    together = isinstance(node, All) is each if not isinstance(node, None_) else not each
+    each = holds if not isinstance(node, NoneOf) else not holds
+    together = holds if isinstance(node, AllOf | NoneOf) else not holds
     ways = [_alternatives(part, each) for part in parts]
     if not together:
         return [one for way in ways for one in way]
@@ -205,15 +203,16 @@ def _values(node: Expression) -> tuple[Variable, Domain, Domain]:
         return variable, frozenset({node.is_}), YES | NO
     if node.in_ is not None:
         return variable, frozenset(node.in_), frozenset(str(one) for one in fact.kind)
-    ends = (fact.least, fact.most)
-    low = ends[0] if node.at_least is None else max(node.at_least, ends[0])
-    high = ends[1] if node.at_most is None else min(node.at_most, ends[1])
-    return (f"{fact.kind.__name__}", node.fact), ((low, high),) if low <= high else (), (ends,)
+    # What is left beside whole numbers begins one further on, beside others at once.
+    least, most = (fact.kind(end) for end in (fact.least, fact.most))
+    return variable, _span(node, least, most), ((least, most),)
 
 
-def _span(limits: Range, least: int, most: int) -> Span:
-    low = least if limits.at_least is None else max(limits.at_least, least)
-    high = most if limits.at_most is None else min(limits.at_most, most)
+def _span(limits: Range | FactTest, least: float, most: float) -> Span:
+    low: float = least if limits.at_least is None else max(limits.at_least, least)
+    high: float = most if limits.at_most is None else min(limits.at_most, most)
+    if isinstance(least, float):
+        low, high = float(low), float(high)
     return ((low, high),) if low <= high else ()
 
 
@@ -226,7 +225,7 @@ def _rest(universe: Domain, domain: Domain) -> Domain:
     if not domain:
         return universe
     (least, most), (low, high) = universe[0], domain[0]
-    whole = isinstance(low, int) and isinstance(high, int)
+    whole = isinstance(least, int)
     below = low - 1 if whole else math.nextafter(low, -math.inf)
     above = high + 1 if whole else math.nextafter(high, math.inf)
     ends = ((least, below), (above, most))

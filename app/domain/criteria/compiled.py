@@ -16,12 +16,12 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.domain.base import within
 from app.domain.criteria.expression import (
     AgeTest,
-    All,
+    AllOf,
     DecileTest,
     Expression,
     FactTest,
     NationalIdTest,
-    None_,
+    NoneOf,
     Range,
     RecipientTest,
     RegionTest,
@@ -44,6 +44,7 @@ M: Any = Member
 P: Any = Participation
 C: Any = RegistryChange
 Column = sa.ColumnElement[Any]
+Truth = sa.ColumnElement[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +137,9 @@ class Compiling:
         parts = [self.node(child) for _, child in children(node)]
         if not parts:
             return self.test(node)
-        if isinstance(node, All):
+        if isinstance(node, AllOf):
             return sa.and_(*parts)
-        return sa.not_(sa.or_(*parts)) if isinstance(node, None_) else sa.or_(*parts)
+        return sa.not_(sa.or_(*parts)) if isinstance(node, NoneOf) else sa.or_(*parts)
 
     def test(self, node: Expression) -> Column:
         if isinstance(node, RegionTest):
@@ -147,13 +148,15 @@ class Compiling:
             return registered() == node.registered
         if isinstance(node, RecipientTest):
             codes = sa.literal(node.recipient_of, ARRAY(sa.Text))
-            return sa.type_coerce(TAKEN.op("&&")(codes), sa.Boolean)
+            taken: Column = TAKEN.bool_op("&&")(codes)
+            return taken
         if isinstance(node, DecileTest):
             return _between(decile(), node.decile.at_least, node.decile.at_most)
         if isinstance(node, AgeTest):
             return self.age(node.age)
         if isinstance(node, NationalIdTest):
-            return M.national_id_index.is_not(None) == node.national_id
+            has_one: Column = M.national_id_index.is_not(None) == node.national_id
+            return has_one
         assert isinstance(node, FactTest)
         return _fact(node)
 
@@ -174,7 +177,7 @@ SHARED: Final[Column] = sa.literal_column("home_taking.shared", ARRAY(sa.Text))
 def _fact(node: FactTest) -> Column:
     fact = FACTS[node.fact]
     facts = H.facts if fact.level is Level.HOUSEHOLD else M.facts
-    text = facts[node.fact].astext
+    text: Column = facts[node.fact].astext
     if node.is_ is not None:
         return text == ("true" if node.is_ else "false")
     if node.in_ is not None:

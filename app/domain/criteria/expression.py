@@ -28,7 +28,6 @@ MOST_NODES: Final = 100
 DEEPEST: Final = 6
 
 
-
 def _short(value: float) -> float:
     """A whole number stays one: 60 is not shown as 60.0."""
     return int(value) if value.is_integer() else value
@@ -66,19 +65,19 @@ class Range(Node):
         return self
 
 
-class All(Node):
+class AllOf(Node):
     """Every part holds."""
 
     of: Annotated[list["Expression"], Field(alias="all", min_length=1, max_length=50)]
 
 
-class Any_(Node):
+class AnyOf(Node):
     """At least one part holds."""
 
     of: Annotated[list["Expression"], Field(alias="any", min_length=1, max_length=50)]
 
 
-class None_(Node):
+class NoneOf(Node):
     """No part holds."""
 
     of: Annotated[list["Expression"], Field(alias="none", min_length=1, max_length=50)]
@@ -150,8 +149,8 @@ class NationalIdTest(Node):
 
 
 KINDS: Final[dict[str, type[Node]]] = {
-    "all": All, "any": Any_, "none": None_, "someone": Someone, "fact": FactTest, "age": AgeTest,
-    "decile": DecileTest, "region": RegionTest, "registered": RegisteredTest,
+    "all": AllOf, "any": AnyOf, "none": NoneOf, "someone": Someone, "fact": FactTest,
+    "age": AgeTest, "decile": DecileTest, "region": RegionTest, "registered": RegisteredTest,
     "recipient_of": RecipientTest, "national_id": NationalIdTest,
 }  # fmt: skip
 # Before a tag that is no part of the JSON: pointers leave it out.
@@ -185,9 +184,9 @@ def _shallow(value: Any) -> Any:
 
 Expression = Annotated[
     Union[  # noqa: UP007 - a union of annotated types, by their tags
-        Annotated[All, Tag(":all")],
-        Annotated[Any_, Tag(":any")],
-        Annotated[None_, Tag(":none")],
+        Annotated[AllOf, Tag(":all")],
+        Annotated[AnyOf, Tag(":any")],
+        Annotated[NoneOf, Tag(":none")],
         Annotated[Someone, Tag(":someone")],
         Annotated[FactTest, Tag(":fact")],
         Annotated[AgeTest, Tag(":age")],
@@ -202,8 +201,7 @@ Expression = Annotated[
 Test = (
     FactTest | AgeTest | DecileTest | RegionTest | RegisteredTest | RecipientTest | NationalIdTest
 )
-Joined = All | Any_ | None_
-for _kind in (All, Any_, None_, Someone):
+for _kind in (AllOf, AnyOf, NoneOf, Someone):
     _kind.model_rebuild()
 
 
@@ -244,8 +242,8 @@ def walk(node: Expression, pointer: str = "") -> Iterator[tuple[str, Expression]
 
 def children(node: Expression) -> Iterator[tuple[str, Expression]]:
     """What a node joins, each with the steps that lead there."""
-    if isinstance(node, All | Any_ | None_):
-        name = {All: "all", Any_: "any", None_: "none"}[type(node)]
+    if isinstance(node, AllOf | AnyOf | NoneOf):
+        name = {AllOf: "all", AnyOf: "any", NoneOf: "none"}[type(node)]
         yield from ((f"/{name}/{n}", child) for n, child in enumerate(node.of))
     elif isinstance(node, Someone):
         yield "/someone", node.someone

@@ -58,11 +58,7 @@ class Homes:
 
     async def _ranks(self, ids: Sequence[UUID]) -> dict[UUID, WelfareRank]:
         """The newest rank of each household."""
-        statement = (
-            sa.select(WelfareRank)
-            .where(W.household_id.in_(ids))
-            .order_by(W.as_of, W.id)
-        )
+        statement = sa.select(WelfareRank).where(W.household_id.in_(ids)).order_by(W.as_of, W.id)
         return {one.household_id: one for one in await self.session.scalars(statement)}
 
 
@@ -80,9 +76,7 @@ def _rank(home: Household, tenth: int | None, rank: WelfareRank | None) -> Known
 
 
 def _facts(row: Household | Member) -> dict[str, Known]:
-    found: Iterable[Known] = known(
-        row.facts, row.facts_changed, row.facts_source, row.facts_as_of
-    )
+    found: Iterable[Known] = known(row.facts, row.facts_changed, row.facts_source, row.facts_as_of)
     return {one.name: one for one in found}
 
 

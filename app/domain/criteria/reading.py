@@ -14,12 +14,12 @@ from uuid import UUID
 from app.domain.base import contains
 from app.domain.criteria.expression import (
     AgeTest,
-    All,
+    AllOf,
     DecileTest,
     Expression,
     FactTest,
     NationalIdTest,
-    None_,
+    NoneOf,
     Range,
     RecipientTest,
     RegionTest,
@@ -176,10 +176,10 @@ def _read(node: Expression, home: Home, person: Person | None, day: date) -> Out
         seen = _test(node, home, person, day)
         return {Met.MET: True, Met.NOT_MET: False, Met.UNKNOWN: None}[seen.verdict], [seen]
     values = [one for one, _ in parts]
-    if isinstance(node, All):
+    if isinstance(node, AllOf):
         return _decided(every(values), parts)
     value, seen_in = _decided(some(values), parts)
-    return (turned(value) if isinstance(node, None_) else value), seen_in
+    return (turned(value) if isinstance(node, NoneOf) else value), seen_in
 
 
 def _decided(value: bool | None, parts: Sequence[Outcome]) -> Outcome:
