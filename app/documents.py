@@ -14,6 +14,7 @@ from app.workflow.complaints.table import MACHINE as COMPLAINT
 from app.workflow.dispatches import acknowledging
 from app.workflow.dispatches import overdue as undispatched
 from app.workflow.dispatches import verbs as dispatches
+from app.workflow.eligibility import screening
 from app.workflow.machine import Machine, names
 from app.workflow.referrals.table import DRAFTED, LINKED, UNLINKED
 from app.workflow.referrals.table import EVENT_TYPES as REFERRAL_EVENTS
@@ -34,6 +35,7 @@ OTHER_EVENTS = {
     verbs.CHANGED: "What was filed was corrected; `fields` names what.",
     registry.CHECKED: "The registry was asked; `outcome` says what it knew.",
     households.FOUND: "A search showed the household; `by` says what was asked by.",
+    screening.SCREENED: "The household was screened for every programme; `screening_id`.",
     households.REVEALED: "A person's numbers were shown in full; the reason stands beside.",
     verbs.OUTCOME_CHANGED: "A later answer changed the outcome before it was told; `outcome`.",
     verbs.FOUND: "A desk found the complaint by a search.",

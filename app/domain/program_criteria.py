@@ -1,10 +1,10 @@
 """Criteria of programmes in their versions: drafted, shown whom they affect, in force by day."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import date, datetime
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 from uuid import UUID
@@ -52,7 +52,7 @@ class CriteriaVersion(Record, table=True):
     published_by: UUID | None = None
     published_at: datetime | None = None
 
-    @cached_property
+    @property
     def rule(self) -> Rule:
         """The criteria, typed."""
         return Rule.model_validate({"criteria": self.criteria})
@@ -121,10 +121,17 @@ class CriteriaVersions:
         return list(last.values())
 
     async def named(self, numbers: Mapping[str, int]) -> dict[str, CriteriaVersion]:
-        """The versions of some programmes, each by its number."""
-        pairs = [(code, number) for code, number in numbers.items()]
-        statement = sa.select(CriteriaVersion).where(sa.tuple_(V.program_code, V.number).in_(pairs))
-        return {one.program_code: one for one in await self.session.scalars(statement)}
+        """One version for each of some programmes, by its number."""
+        found = await self.pairs(set(numbers.items()))
+        return {code: one for (code, _), one in found.items()}
+
+    async def pairs(self, pairs: Set[tuple[str, int]]) -> dict[tuple[str, int], CriteriaVersion]:
+        """Versions by programme and number."""
+        statement = sa.select(CriteriaVersion).where(
+            sa.tuple_(V.program_code, V.number).in_(sorted(pairs))
+        )
+        found = await self.session.scalars(statement)
+        return {(one.program_code, one.number): one for one in found}
 
     async def seed(self) -> int:
         """Write the shipped criteria of programmes that have none yet. Returns how many ship."""

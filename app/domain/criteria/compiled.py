@@ -90,14 +90,14 @@ def registered() -> Column:
         C.state == ChangeState.CONFIRMED,
     )
     imported = sa.or_(H.registry_source != HERE, H.registry_version_id.is_not(None))
-    return sa.case((imported, True), else_=confirmed)
+    return sa.case((imported, sa.true()), else_=confirmed)
 
 
 def reached(bound: int, day: date) -> Column:
     """Whether an age reaches a bound: by the birth date, else by a year that may be one off."""
     by_year = sa.case(
-        (M.birth_year <= day.year - 1 - bound, True),
-        (M.birth_year > day.year + 1 - bound, False),
+        (M.birth_year <= day.year - 1 - bound, sa.true()),
+        (M.birth_year > day.year + 1 - bound, sa.false()),
     )
     return sa.case((M.birth_date.is_not(None), M.birth_date <= born_by(bound, day)), else_=by_year)
 
@@ -126,13 +126,12 @@ class Compiling:
         if isinstance(node, Someone):
             inner = self.node(node.someone)
             # Yes if one says yes, else unknown if one is unknown, else no: also for nobody at all.
-            self.someones.append(
-                sa.case(
-                    (sa.func.bool_or(inner), True),
-                    (sa.func.bool_or(inner.is_(None)), None),
-                    else_=False,
-                ).label(f"s{len(self.someones)}")
+            # Not `inner is null`: after a NOT that would be read as "not (… is null)".
+            unknown = sa.func.bool_or(sa.func.num_nulls(inner) > 0)
+            value = sa.case(
+                (sa.func.bool_or(inner), sa.true()), (unknown, sa.null()), else_=sa.false()
             )
+            self.someones.append(value.label(f"s{len(self.someones)}"))
             return sa.literal_column(f"home_people.s{len(self.someones) - 1}", sa.Boolean)
         parts = [self.node(child) for _, child in children(node)]
         if not parts:
@@ -261,7 +260,7 @@ def _takes(asked: Asked, day: date) -> Column:
         takes_part(day),
     )
     # Few homes take part at all: only for those is it asked who of them.
-    return sa.case((home, sa.or_(code == sa.any_(SHARED), own)), else_=False)
+    return sa.case((home, sa.or_(code == sa.any_(SHARED), own)), else_=sa.false())
 
 
 def sub_region(region: str) -> Column:
