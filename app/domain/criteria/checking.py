@@ -66,6 +66,9 @@ def _misplaced(
     node: Expression, pointer: str, of_person: bool, inside: bool
 ) -> Iterator[tuple[str, str]]:
     """Facts of people where no person is meant, and facts of homes where one is."""
+    if isinstance(node, FactTest) and node.fact not in FACTS:
+        # It is told about by itself.
+        return
     if isinstance(node, Someone):
         if inside:
             yield pointer, "someone_in_someone"
@@ -81,8 +84,7 @@ def _misplaced(
 def is_about_person(node: Expression) -> bool:
     """Whether a test asks for something of a person; what joins others may be about anything."""
     if isinstance(node, FactTest):
-        # A fact that nobody knows is told about by itself.
-        return node.fact not in FACTS or FACTS[node.fact].level is Level.MEMBER
+        return FACTS[node.fact].level is Level.MEMBER
     return not isinstance(node, DecileTest | RegionTest | RegisteredTest | RecipientTest)
 
 

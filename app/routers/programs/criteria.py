@@ -264,7 +264,7 @@ def _read(one: CriteriaVersion, holding: list[CriteriaVersion]) -> CriteriaRead:
     same = CriteriaRead.model_fields.keys() - {"in_force", "previewed", "criteria"}
     return CriteriaRead.model_construct(
         **{name: getattr(one, name) for name in same},
-        criteria=[CriterionSaid.model_construct(**said) for said in one.criteria],
+        criteria=[CriterionSaid(**said) for said in one.criteria],
         in_force=any(held.number == one.number for held in holding),
         # Publishing counts the version on.
         previewed=one.previewed_version == one.version or one.published_at is not None,

@@ -134,13 +134,13 @@ async def summaries(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, Sc
     for id, one in screenings.items():
         (entry,) = Screenings(session).content(one)
         version = versions[entry["program_code"], entry["number"]]
-        found[id] = ScreeningSummary.model_construct(
+        found[id] = ScreeningSummary(
             screened_at=one.screened_at,
             criteria_number=entry["number"],
             takes_part=entry["takes_part"],
             verdict=entry["verdict"],
             criteria=[
-                CriterionSummary.model_construct(
+                CriterionSummary(
                     text_id=said.text_id,
                     text_en=said.text_en,
                     status=said.status,
