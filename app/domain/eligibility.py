@@ -96,7 +96,7 @@ class Eligibles:
         """
         columns = [sub_region(region).label("region")]
         every = screened(asked, day, regions, columns).where(within(Household, (region,)))
-        rows = every.subquery()
+        rows = _once(every)
         counts: list[Any] = []
         for n in range(len(asked)):
             verdict, takes = rows.c[f"v{n}"], rows.c[f"t{n}"]
@@ -118,7 +118,7 @@ class Eligibles:
     ) -> Affected:
         """What a change of criteria does in some regions."""
         both = [after, before] if before is not None else [after]
-        rows = screened(both, day, regions, _ids(after)).subquery()
+        rows = _once(screened(both, day, regions, _ids(after)))
         now = rows.c.v0
         was: Any = rows.c.v1 if before is not None else sa.false()
         is_now, was_so = now.is_(True), was.is_(True)
@@ -139,7 +139,12 @@ class Eligibles:
 
     async def _patiently(self) -> None:
         """A whole registry may be read; that takes longer than a call usually may."""
-        await self.session.execute(sa.text("set local statement_timeout = '60s'"))
+        await self.session.execute(sa.text("set local statement_timeout = '5min'"))
+
+
+def _once(statement: sa.Select[Any]) -> Any:
+    """Each verdict is counted several ways and computed once: OFFSET keeps the statement apart."""
+    return statement.offset(0).subquery()
 
 
 def _ids(asked: Asked) -> list[Any]:
