@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import date
-from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -114,11 +113,13 @@ def test_what_could_be_so_is_let_through() -> None:
 
 
 def test_what_has_too_many_ways_to_be_so_is_not_looked_at_for_long() -> None:
-    flags = [name for name, fact in FACTS.items() if fact.kind is bool and name.startswith("has")]
+    flags = iter([name for name, fact in FACTS.items() if fact.kind is bool])
     pairs = [
-        {"any": [{"fact": a, "is": True}, {"fact": b, "is": False}]} for a, b in pairwise(flags)
+        {"any": [{"fact": a, "is": True}, {"fact": b, "is": False}]}
+        for a, b in zip(flags, flags, strict=False)
     ]
-    assert told({"all": [*pairs[:15], {"decile": {"at_most": 3}}]}) == []
+    home_flags = [one for one in pairs if "has_" in str(one)]
+    assert told({"all": [*home_flags[:10], {"decile": {"at_most": 3}}]}) == []
     wide = {"all": [{"decile": {"at_most": n % 9 + 1}} for n in range(50)]}
     assert told(wide, wide) == [("/criteria", "too_many")]
 

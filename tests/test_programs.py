@@ -172,6 +172,10 @@ def test_a_draft_holds_for_nobody_until_its_effect_was_shown_and_it_was_publishe
         listed = keeper.get("/programs/BANSOS_LANSIA_KOTA/criteria", params={"at": day}).json()
         assert [one["number"] for one in listed["items"] if one["in_force"]] == [number]
     assert keeper.get(place).json()["criteria"][0]["when"] == OLD
+    pages, listed = "/programs/BANSOS_LANSIA_KOTA/criteria", keeper.get(place).json()
+    first = keeper.get(pages, params={"limit": 1}).json()
+    rest = keeper.get(pages, params={"limit": 1, "cursor": first["next_cursor"]}).json()
+    assert [one["number"] for one in (*first["items"], *rest["items"])] == [listed["number"], 1]
 
 
 def test_what_makes_no_sense_is_told_with_pointers_into_the_rule(world: World) -> None:

@@ -1,5 +1,6 @@
 """Who is eligible: homes screened and kept, people not served found, needs shown by a survey."""
 
+import asyncio
 import threading
 from datetime import date
 from typing import Any
@@ -7,7 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.base import new_id, region_columns
+from app.database import create_engine, create_sessions
+from app.domain.base import new_id, region_columns, slrt_now
+from app.workflow.eligibility import screening
 from tests.conftest import World
 from tests.flows import (
     KAUMAN,
@@ -148,6 +151,30 @@ def test_only_who_works_cases_there_reads_what_was_seen(world: World) -> None:
     assert world.as_("front.1").get(f"/screenings/{new_id()}").status_code == 404
     listed = f"/households/{at_home}/screenings"
     assert world.as_("dpo").get(listed).json()["code"] == "role_not_allowed"
+
+
+def test_one_verdict_may_be_asked_for_by_itself(world: World) -> None:
+    at_home = home(world, decile=2)
+    old = person(world, at_home, "Karto", date(1950, 5, 1))
+    young = person(world, at_home, "Budi", date(2015, 5, 1), relation="child")
+    gone = home(world, decile=2, presence="moved")
+
+    async def ask(*asked: tuple[UUID, UUID | None, str]) -> list[Any]:
+        engine = create_engine(world.url)
+        async with create_sessions(engine, world.cluster.keys.data)() as session:
+            at = await slrt_now(session)
+            found = [await screening.screen(session, *one, at) for one in asked]
+        await engine.dispose()
+        return [one and one.verdict for one in found]
+
+    city = "BANSOS_LANSIA_KOTA"
+    assert asyncio.run(
+        ask(
+            (at_home, old, city), (at_home, young, city), (at_home, None, city),
+            (at_home, young, "BPNT"), (gone, None, "BPNT"), (at_home, new_id(), city),
+            (at_home, None, "NOWHERE"),
+        )
+    ) == ["eligible", "not_eligible", "eligible", "eligible", None, None, None]  # fmt: skip
 
 
 # ── who is eligible and not served ───────────────────────────────────────────────────────────
@@ -331,14 +358,20 @@ def test_who_is_in_no_registry_is_screened_by_the_survey_alone(world: World) -> 
     }  # fmt: skip
     years = surveyed(world)["members"]
     years[2] = years[2] | {"birth_date": None, "age_years": 10, "national_id": None}
+    unsaid = years[2] | {"name": "Tono", "age_years": None, "school_participation": "no_longer"}
+    draft = save_survey(
+        world, id, if_match='"0"', answers=surveyed(world, members=[unsaid]), visited_at=None
+    )
+    assert draft.status_code == 200, draft.text
+    early = world.as_("facilitator.wates.1").get(f"/complaints/{id}/survey/proposed-needs")
+    born = {one["program_code"]: one for one in early.json()["items"]}["PRAKERJA"]["criteria"][0]
+    assert born["seen"][0]["question"]["id"] == "members.birth_date"
     needs = [
         {"program_code": "PKH", "beneficiary": {"name": "Siti Aminah"}},
         {"program_code": "PIP", "beneficiary": {"name": "Dewi Lestari"}},
         {"program_code": "PIP", "beneficiary": {"name": "Orang Lain"}},
     ]
-    saved = save_survey(
-        world, id, if_match='"0"', answers=surveyed(world, members=years), program_needs=needs
-    )
+    saved = save_survey(world, id, answers=surveyed(world, members=years), program_needs=needs)
     shown = world.as_("facilitator.wates.1").get(f"/complaints/{id}/survey/proposed-needs")
     found = {(one["program_code"], one["name"]): one["verdict"] for one in shown.json()["items"]}
     assert found["ADMINDUK", "Dewi Lestari"] == "eligible"
@@ -383,6 +416,23 @@ def test_a_desk_draft_keeps_why_and_a_survey_looks_again(world: World) -> None:
     again = world.as_("front.1").post("/referrals", json=body, headers=key()).json()
     assert again["id"] == drafts[0]["id"]
     assert again["screening"]["verdict"] == "not_eligible"
+    # Another home of the same complaint is what the registry has of it.
+    other = home(world, decile=1)
+    insert(
+        world, "welfare_ranks",
+        {"id": new_id(), "household_id": other, "source": "DTSEN", "source_version": "2026-3",
+         "decile": 1, "as_of": date(2026, 9, 1)} | region_columns(WATES),
+    )  # fmt: skip
+    whole = body | {"program_code": "BPNT", "beneficiary": {"household_id": str(other)}}
+    ranked = world.as_("front.1").post("/referrals", json=whole, headers=key()).json()
+    assert ranked["screening"]["verdict"] == "eligible"
+    place = f"/screenings/{ranked['screening_id']}"
+    (decile,) = world.as_("front.1").get(place).json()["results"][0]["criteria"][1]["seen"]
+    assert (decile["source"], decile["as_of"]) == ("DTSEN", "2026-09-01")
+    # Who has died is nobody that a rule speaks of.
+    change(world, "members", child, presence="dead")
+    died = world.as_("front.1").post("/referrals", json=body, headers=key()).json()
+    assert died["screening"] is None
     change(world, "households", at_home, presence="moved")
     gone = world.as_("front.1").post("/referrals", json=body, headers=key()).json()
     assert gone["screening"] is None

@@ -66,15 +66,13 @@ class Eligibles:
         asked: Asked,
         day: date,
         regions: tuple[str, ...],
-        region: str | None,
+        region: str,
         after: UUID | None,
         limit: int,
     ) -> list[Found]:
         """Who is eligible and does not take part, by id."""
         id = M.id if asked.of_person else H.id
-        rows = screened([asked], day, regions, _ids(asked))
-        if region is not None:
-            rows = rows.where(within(Household, (region,)))
+        rows = screened([asked], day, regions, _ids(asked)).where(within(Household, (region,)))
         if after is not None:
             rows = rows.where(id > after)
         # Screened in the order of the page, so that it ends where the page is full.

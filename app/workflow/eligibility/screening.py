@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import Actor
 from app.domain.base import region_columns, region_of
 from app.domain.criteria import Eligibility, Home, Homes, Person, Reading, read
-from app.domain.criteria.reading import Met, Seen
+from app.domain.criteria.reading import Seen
 from app.domain.errors import Conflict
 from app.domain.households import Household
 from app.domain.program_criteria import CriteriaVersion, CriteriaVersions
@@ -187,15 +187,3 @@ def _seen(seen: Seen) -> dict[str, Any]:
         if question
         else None,
     }
-
-
-def questions(screened: Screened) -> list[str]:
-    """The questions of the survey that would settle an unknown verdict, each once."""
-    asked = [
-        seen.question.id
-        for criterion in screened.reading.criteria
-        if criterion.verdict is Met.UNKNOWN
-        for seen in criterion.seen
-        if seen.question is not None
-    ]
-    return list(dict.fromkeys(asked))

@@ -111,7 +111,7 @@ def _person(answer: Mapping[str, Any], known: Person | None, day: date | None) -
     if birth_date is not None:
         birth_year = birth_date.year
     elif years is not None and day is not None:
-        birth_year = day.year - years
+        birth_year = day.year - int(years)
     return replace(
         base,
         birth_date=birth_date,
@@ -180,13 +180,9 @@ async def keep_for(
         one_of_them = people[0]
     rules = await screening.in_force(session, day, program_code)
     screened = screening.over(home, rules, day)
-    if isinstance(whose, Member):
-        one = screening.best(screened, whose.id)
-    elif isinstance(whose, str):
-        mine = [one for one in screened if one.person in (None, one_of_them)]
-        one = screening.best(mine, None)
-    else:
-        one = screening.best(screened, None)
+    if isinstance(whose, str):
+        screened = [one for one in screened if one.person in (None, one_of_them)]
+    one = screening.best(screened, whose.id if isinstance(whose, Member) else None)
     if one is None:
         return None
     survey = found.survey
