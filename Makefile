@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run demo test test-pg15 check check-deep bench bench-registry format lock contract clean help
+.PHONY: run demo test test-pg15 check check-deep bench bench-registry bench-screening format lock contract clean help
 
 run: $(READY) ## database, demo data, API on port 8000 and the sweeps
 	@SLRT_DEMO=$${SLRT_DEMO:-1} $(BIN)/slrt run
@@ -44,6 +44,9 @@ check-deep: $(READY) ## the sizes named in the promises
 
 bench-registry: $(READY) ## importing a registry against a plain COPY; PEOPLE=1000000 for the full size
 	$(BIN)/python -m bench.registry --people $${PEOPLE:-50000}
+
+bench-screening: $(READY) ## all programmes over a whole registry; PEOPLE=1000000 for the full size
+	$(BIN)/python -m bench.screening --people $${PEOPLE:-100000}
 
 bench: $(READY) ## our throughput against a hand-written route
 	$(BIN)/python -m bench.run

@@ -3,9 +3,7 @@
 from app.domain.criteria.checking import faults
 from app.domain.criteria.compiled import Asked, screened, sub_region
 from app.domain.criteria.expression import Criterion, Rule, Status
-from app.domain.criteria.homes import Homes, is_there
-from app.domain.criteria.questions import Question, question_of
-from app.domain.criteria.reading import (
+from app.domain.criteria.home import (
     CriterionReading,
     Eligibility,
     Home,
@@ -14,8 +12,10 @@ from app.domain.criteria.reading import (
     Reading,
     Seen,
     Taking,
-    read,
 )
+from app.domain.criteria.homes import Homes, is_there
+from app.domain.criteria.questions import Question, question_of
+from app.domain.criteria.reading import read
 
 __all__ = [
     "Asked",

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.criteria.compiled import GONE, decile, registered, takes_part
-from app.domain.criteria.reading import Home, Person, Taking
+from app.domain.criteria.home import Home, Person, Taking
 from app.domain.facts import Known, known
 from app.domain.households import Household, Households, Member, Participation, WelfareRank
 

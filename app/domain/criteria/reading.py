@@ -4,12 +4,9 @@ Three values: what is not known is unknown, never assumed. `app.domain.criteria.
 same rules for a whole registry in SQL and must come to the same verdicts.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from datetime import date
-from enum import StrEnum
 from typing import Any, Final
-from uuid import UUID
 
 from app.domain.base import contains
 from app.domain.criteria.expression import (
@@ -28,111 +25,17 @@ from app.domain.criteria.expression import (
     Someone,
     children,
 )
-from app.domain.criteria.questions import Question, question_of
-from app.domain.facts import FACTS, Known, Level
-
-
-class Eligibility(StrEnum):
-    """What a rule says of a home or person. Whether they are served is their owner's word."""
-
-    ELIGIBLE = "eligible"
-    NOT_ELIGIBLE = "not_eligible"
-    UNKNOWN = "unknown"
-
-
-class Met(StrEnum):
-    """What became of one criterion, or one test in it."""
-
-    MET = "met"
-    NOT_MET = "not_met"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A living person who lives in the home, as far as is known.
-
-    `birth_year` may be a year off where no birth date is known: it may come from an age.
-    """
-
-    id: UUID | None
-    name: str
-    version: int = 0
-    birth_date: date | None = None
-    birth_year: int | None = None
-    has_national_id: bool = False
-    facts: Mapping[str, Known] = field(default_factory=dict)
-    source: str = ""
-    as_of: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Taking:
-    """That the home, or one person in it, takes part in a programme now."""
-
-    program_code: str
-    member_id: UUID | None
-    source: str
-    as_of: date | None
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """A home as it is screened: those who live in it, and what is known on the day."""
-
-    id: UUID | None
-    village_code: str
-    version: int = 0
-    registered: bool = False
-    decile: Known | None = None
-    facts: Mapping[str, Known] = field(default_factory=dict)
-    people: tuple[Person, ...] = ()
-    taking: tuple[Taking, ...] = ()
-    source: str = ""
-    as_of: date | None = None
-
-    def takes(self, program_code: str, member_id: UUID | None = None) -> bool:
-        """Whether the home takes part, or, where a member is named, this person (or all)."""
-        return any(
-            one.program_code == program_code
-            and (member_id is None or one.member_id in (None, member_id))
-            for one in self.taking
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One test as it came out: what was looked at, what stood there, who said so and when.
-
-    `of` is a fact's name, or `age`, `decile`, `region`, `registered`, `recipient_of` or
-    `national_id`. For what is not known, `question` is the one of the survey that settles it.
-    """
-
-    of: str
-    verdict: Met
-    value: Any = None
-    source: str | None = None
-    as_of: date | None = None
-    member_id: UUID | None = None
-    name: str | None = None
-    question: Question | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CriterionReading:
-    """A criterion's verdict, and the tests that decided it."""
-
-    verdict: Met
-    seen: tuple[Seen, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a rule says of a home or person, criterion by criterion."""
-
-    verdict: Eligibility
-    criteria: tuple[CriterionReading, ...]
-
+from app.domain.criteria.home import (
+    CriterionReading,
+    Eligibility,
+    Home,
+    Met,
+    Person,
+    Reading,
+    Seen,
+)
+from app.domain.criteria.questions import question_of
+from app.domain.facts import FACTS, Level
 
 # True, False, or None for what is not known, with the tests that decided it.
 Outcome = tuple[bool | None, list[Seen]]
@@ -192,6 +95,8 @@ def _test(node: Expression, home: Home, person: Person | None, day: date) -> See
         met = any(contains(code, home.village_code) for code in node.region)
         return Seen("region", MET[met], home.village_code)
     if isinstance(node, RegisteredTest):
+        if home.registered is None:
+            return Seen("registered", Met.UNKNOWN)
         met = home.registered is node.registered
         return Seen("registered", MET[met], home.registered, home.source or None, home.as_of)
     if isinstance(node, RecipientTest):

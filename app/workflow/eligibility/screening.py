@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
 from app.domain.base import region_columns, region_of
-from app.domain.criteria import Eligibility, Home, Homes, Person, Reading, read
-from app.domain.criteria.reading import Seen
+from app.domain.criteria import Eligibility, Home, Homes, Person, Reading, Seen, read
 from app.domain.errors import Conflict
 from app.domain.households import Household
 from app.domain.program_criteria import CriteriaVersion, CriteriaVersions
