@@ -5,8 +5,11 @@ import threading
 from datetime import date
 from typing import Any
 
+import pytest
+
 from app.database import create_engine, create_sessions
 from app.deployment import seed
+from app.domain.programs import Program
 from tests.conftest import World
 from tests.flows import WATES, etag, hire, key
 from tests.homes import home, person
@@ -243,3 +246,42 @@ def test_drafts_made_at_once_have_numbers_of_their_own(world: World) -> None:
     for thread in threads:
         thread.join()
     assert len(set(numbers)) == 4
+
+
+def test_of_two_who_decide_on_a_draft_at_once_one_does(world: World) -> None:
+    keepers(world)
+    place = draft(world, "UEP", {"age": {"at_least": 20}}).headers["location"].removeprefix("/v1")
+    world.as_("keeper").post(f"{place}/preview")
+    headers = {"If-Match": etag(world, "keeper", place)}
+    statuses: list[int] = []
+
+    def decide(action: str) -> None:
+        body = {"action": action}
+        answer = world.as_("keeper").post(f"{place}/actions", json=body, headers=headers)
+        statuses.append(answer.status_code)
+
+    threads = [
+        threading.Thread(target=decide, args=(action,)) for action in ("publish", "discard") * 2
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [200, 412, 412, 412]
+
+
+@pytest.mark.parametrize(
+    ("active", "begins", "ends", "found"),
+    [
+        (True, None, None, True),
+        (False, None, None, False),
+        (True, date(2026, 11, 25), None, False),
+        (True, date(2026, 11, 24), date(2026, 11, 24), True),
+        (True, None, date(2026, 11, 23), False),
+    ],
+)
+def test_a_programme_can_be_had_while_it_is_valid(
+    active: bool, begins: date | None, ends: date | None, found: bool
+) -> None:
+    columns = {"active": active, "valid_from": begins, "valid_until": ends}
+    assert Program.model_construct(**columns).open_on(date(2026, 11, 24)) is found

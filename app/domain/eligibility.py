@@ -137,7 +137,7 @@ class Eligibles:
 
     async def _patiently(self) -> None:
         """A whole registry may be read; that takes longer than a call usually may."""
-        await self.session.execute(sa.text("set local statement_timeout = '5min'"))
+        await self.session.execute(sa.text("set local statement_timeout = '2min'"))
 
 
 def _once(statement: sa.Select[Any]) -> Any:

@@ -67,6 +67,11 @@ class Program(SQLModel, table=True):
         """Whether it is for single people; all else is screened home by home."""
         return self.unit is ProgramUnit.INDIVIDUAL
 
+    def open_on(self, day: date) -> bool:
+        """Whether it can be had on a day."""
+        begun = self.valid_from is None or self.valid_from <= day
+        return self.active and begun and (self.valid_until is None or self.valid_until >= day)
+
 
 class ProgramVersion(SQLModel, table=True):
     """What the catalogue said of a programme in each of its versions, and who changed it."""

@@ -127,7 +127,9 @@ async def screened(session: AsyncSession, found: Sequence[Screened]) -> list[Scr
 
 async def summaries(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, ScreeningSummary]:
     """The screenings that were kept with referrals, each of one need."""
-    found = {}
+    found: dict[UUID, ScreeningSummary] = {}
+    if not ids:
+        return found
     screenings = await Screenings(session).by_ids(ids)
     pairs = {(code, number) for one in screenings.values() for code, number in one.rules.items()}
     versions = await CriteriaVersions(session).pairs(pairs)

@@ -137,13 +137,13 @@ def _facts(
 async def proposals(session: AsyncSession, complaint: Complaint, at: datetime) -> list[Screened]:
     """The needs that a complaint's survey shows: eligible, or unknown, and not served yet.
 
-    Programmes that are over are left out. Best first; whom to refer is for people to say.
+    Programmes that cannot be had now are left out. Best first; whom to refer is for people to say.
     """
     day = today(at)
     found = await home_of(session, complaint, complaint.household_id, day)
     if found is None:
         return []
-    rules = [one for one in await screening.in_force(session, day) if one.program.active]
+    rules = [one for one in await screening.in_force(session, day) if one.program.open_on(day)]
     wanted = [
         one
         for one in screening.over(found.home, rules, day)
