@@ -45,8 +45,9 @@ def values(fact: Fact) -> st.SearchStrategy[Any]:
     if fact.kind is str:
         return st.sampled_from(["Tukang BECAK", "petani", "İrtani", "guru honorer", ""])
     low, high = NUMBERS[fact.name]
-    whole = st.integers(low, high)
-    return whole if fact.kind is int else whole.map(lambda n: n / 2) | st.sampled_from([0.1, 1.1])
+    # What is no number is unknown, and fails nothing.
+    whole = st.integers(low, high) | st.sampled_from(["banyak", True])
+    return whole if fact.kind is int else whole | st.sampled_from([0.1, 0.5, 1.1, 1.5])
 
 
 def facts_of(names: list[str]) -> st.SearchStrategy[dict[str, Any]]:
@@ -200,11 +201,13 @@ class Readers:
             one_by_one: dict[Any, Any] = {}
             for home in found.values():
                 for n, rule in enumerate(of_homes):
-                    one_by_one[n, home.id, None] = YES[read(rule, home, None, DAY).verdict]
+                    verdict = read(rule, home, None, DAY).verdict
+                    one_by_one[n, home.id, None] = (YES[verdict], home.takes("PKH"))
                 for n, rule in enumerate(of_people):
                     for person in home.people:
                         verdict = read(rule, home, person, DAY).verdict
-                        one_by_one[n, home.id, person.id] = YES[verdict]
+                        takes = home.takes("PKH", person.id)
+                        one_by_one[n, home.id, person.id] = (YES[verdict], takes)
             at_once = await self._at_once(session, of_homes, of_people, ids)
             await session.close()
             await connection.rollback()
@@ -213,7 +216,7 @@ class Readers:
         differing = [
             {"rule": rules_[key[2] is None][key[0]].plain(), "home": found[key[1]],
              "person": key[2], "SQL": value, "Python": one_by_one[key]}
-            for key, value in at_once.items() if value is not one_by_one[key]
+            for key, value in at_once.items() if value != one_by_one[key]
         ]  # fmt: skip
         assert not differing, pformat(differing)
 
@@ -229,8 +232,8 @@ class Readers:
             statement = screened(asked, DAY, ("35",), columns)  # type: ignore[arg-type]
             statement = statement.where(Household.id.in_(ids))  # type: ignore[attr-defined]
             for home, person, *verdicts in await session.execute(statement):
-                for n, verdict in enumerate(verdicts[::2]):
-                    found[n, home, person] = verdict
+                for n, both in enumerate(zip(verdicts[::2], verdicts[1::2], strict=True)):
+                    found[n, home, person] = both
         return found
 
 

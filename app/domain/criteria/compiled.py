@@ -168,7 +168,7 @@ class Compiling:
         return sa.and_(*ends)
 
 
-# What a home takes part in, and what of it is not one person's: see `_sources`.
+# What a home takes part in, and what of it is not one person's: columns of `_taking`.
 TAKEN: Final[Column] = sa.literal_column("home_taking.taken", ARRAY(sa.Text))
 SHARED: Final[Column] = sa.literal_column("home_taking.shared", ARRAY(sa.Text))
 

@@ -35,7 +35,7 @@ from app.domain.criteria.home import (
     Seen,
 )
 from app.domain.criteria.questions import question_of
-from app.domain.facts import FACTS, Level
+from app.domain.facts import FACTS, Fact, Level
 
 # True, False, or None for what is not known, with the tests that decided it.
 Outcome = tuple[bool | None, list[Seen]]
@@ -134,10 +134,17 @@ def _fact(node: FactTest, home: Home, person: Person | None) -> Seen:
         assert person is not None
         whose, about = person.facts, {"member_id": person.id, "name": person.name}
     known = whose.get(node.fact)
-    if known is None or known.value is None:
+    if known is None or not _is_readable(fact, known.value):
         return Seen(node.fact, Met.UNKNOWN, question=question_of(node.fact), **about)
     met = _holds(node, known.value)
     return Seen(node.fact, MET[met], known.value, known.source, known.as_of, **about)
+
+
+def _is_readable(fact: Fact, value: Any) -> bool:
+    """Whether there is a value; for a number, one that can be compared."""
+    if fact.kind in (int, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return value is not None
 
 
 def _holds(node: FactTest, value: Any) -> bool:
