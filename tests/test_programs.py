@@ -2,9 +2,12 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any
 
+import asyncpg
 import pytest
 
 from app.database import create_engine, create_sessions
@@ -15,6 +18,20 @@ from tests.flows import WATES, etag, hire, key
 from tests.homes import home, person
 
 OLD = {"age": {"at_least": 70}}
+
+
+@asynccontextmanager
+async def held(world: World, table: str, column: str, value: str) -> AsyncIterator[None]:
+    """A row that nobody else may change meanwhile."""
+    connection = await asyncpg.connect(
+        host=str(world.cluster.socket_dir), user="slrt", database=world.database
+    )
+    try:
+        async with connection.transaction():
+            await connection.fetch(f"select from {table} where {column} = $1 for update", value)
+            yield
+    finally:
+        await connection.close()
 
 
 def criterion(when: Any, status: str = "official") -> dict[str, Any]:
@@ -115,18 +132,19 @@ def test_two_changes_of_one_version_are_one_change(world: World) -> None:
     keepers(world)
     path = "/programs/BANSOS_LANSIA_KOTA"
     headers = {"If-Match": etag(world, "keeper", path)}
-    statuses: list[int] = []
 
-    def change(n: int) -> None:
+    def change(n: int) -> int:
         answer = world.as_("keeper").patch(path, json={"benefit": f"{n}"}, headers=headers)
-        statuses.append(answer.status_code)
+        return answer.status_code
 
-    threads = [threading.Thread(target=change, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(statuses) == [200, 412, 412, 412]
+    async def race() -> list[int]:
+        """Both have come to the row, and wait for it, before either may go on."""
+        async with held(world, "programs", "code", "BANSOS_LANSIA_KOTA"):
+            asked = [asyncio.create_task(asyncio.to_thread(change, n)) for n in range(2)]
+            await asyncio.sleep(1)
+        return list(await asyncio.gather(*asked))
+
+    assert sorted(asyncio.run(race())) == [200, 412]
 
 
 # ── criteria ─────────────────────────────────────────────────────────────────────────────────

@@ -254,6 +254,57 @@ CALM = settings(
 )  # fmt: skip
 
 
+def a_home(place: str = VILLAGES[0], **columns: Any) -> Household:
+    shared: dict[str, Any] = {"created_at": NOW, "updated_at": NOW} | region_columns(place)
+    id = new_id()
+    known = {"registry_source": "BDT", "registry_id": str(id)} | columns
+    return Household(id=id, **known, **shared)
+
+
+def a_person(home: Household, **columns: Any) -> Member:
+    shared: dict[str, Any] = {"created_at": NOW, "updated_at": NOW}
+    shared |= region_columns(home.village_code)
+    return Member(
+        id=new_id(), household_id=home.id, name="Orang", relation=MemberRelation.OTHER,
+        **columns, **shared,
+    )  # fmt: skip
+
+
+def test_both_readers_agree_on_every_edge(readers: Readers) -> None:
+    """Each kind of test by itself, on what lies at, beside and on both sides of its limits."""
+    rows: list[list[Any]] = []
+    for percentile in (None, 1, 10, 11, 40, 41, 100):
+        home = a_home(percentile=percentile, decile=None)
+        born = [date(1966, 11, day) for day in (23, 24, 25)] + [date(1964, 2, 29)]
+        dated = [a_person(home, birth_date=day, birth_year=day.year) for day in born]
+        told = [a_person(home, birth_year=year) for year in (None, *range(1962, 1972))]
+        rows.append([home, *dated, *told])
+    for value in (None, 0, 1, 1.5, 2, "banyak", True):
+        home = a_home(VILLAGES[2], facts={} if value is None else {"land_ha": value})
+        rows.append([home, a_person(home, national_id_index=b"x")])
+    for presence in Presence:
+        home = a_home(presence=presence)
+        rows.append([home, a_person(home)])
+        home = a_home(registry_source="slrt")
+        rows.append([home, a_person(home, presence=presence, facts={"works": True})])
+    of_people = [{"age": {end: n}} for end in ("at_least", "at_most") for n in range(58, 63)]
+    of_people += [{"fact": "works", "is": True}, {"national_id": False}]
+    of_homes = [
+        *({"decile": {end: n}} for end in ("at_least", "at_most") for n in (1, 2, 4, 5, 10)),
+        *({"fact": "land_ha", end: n} for end in ("at_least", "at_most") for n in (1, 1.5)),
+        {"registered": False}, {"region": ["35.76"]},
+    ]  # fmt: skip
+    of_homes += [{"someone": test} for test in of_people]
+    of_homes += [{"none": [test]} for test in of_homes]
+    both = of_people + [{"none": [test]} for test in of_people]
+
+    def parsed(tests: list[Any]) -> list[Rule]:
+        texts = {"text_id": "Uji", "text_en": "Test", "status": "assumed"}
+        return [Rule.model_validate({"criteria": [texts | {"when": test}]}) for test in tests]
+
+    readers.compare(rows, parsed(of_homes), parsed(both))
+
+
 CASES = (
     st.lists(homes(), min_size=1, max_size=8),
     st.lists(rules(st.one_of(of_homes, someone)), min_size=1, max_size=4),
