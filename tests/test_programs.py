@@ -179,9 +179,11 @@ def test_a_draft_holds_for_nobody_until_its_effect_was_shown_and_it_was_publishe
     # Changed after it was shown: to be shown anew.
     body = {"criteria": [criterion(when) for when in (OLD, poor)], "valid_from": "2030-01-01"}
     headers = {"If-Match": etag(world, "keeper", place)}
-    changed = keeper.put(place, json=body, headers=headers)
+    keyed = headers | key()
+    changed, again = (keeper.put(place, json=body, headers=keyed) for _ in range(2))
     assert changed.status_code == 200, changed.text
     assert changed.json()["previewed"] is False
+    assert again.json() == changed.json()
     assert keeper.put(place, json=body, headers=headers).json()["code"] == "stale_version"
     assert act(world, place, "publish").json()["code"] == "preview_missing"
     keeper.post(f"{place}/preview")

@@ -33,7 +33,6 @@ from app.routers.screenings.reads import (
     screened,
 )
 from app.workflow import households as looking
-from app.workflow.complaints import surveys
 from app.workflow.eligibility import screening as screenings
 from app.workflow.eligibility import surveyed
 
@@ -62,9 +61,12 @@ FINDERS["screening_id"] = _find
 
 
 def _works(actor: Actor, complaint: Complaint) -> bool:
-    """Whether the actor works cases there: what is seen is health, income and more."""
-    here = actor.holds(complaint.village_code, *looking.CASE_ROLES)
-    return here or complaint.assigned_to == actor.id
+    """Whether the actor, who sees the complaint, works cases of its city or has to visit it.
+
+    What is seen is health, income and more: not for everybody who may see a complaint.
+    """
+    case_worker = actor.holds_near(complaint.regency_code, *looking.CASE_ROLES)
+    return case_worker or complaint.assigned_to == actor.id
 
 
 async def _check_works(
@@ -152,7 +154,7 @@ async def propose_needs(
 
     Nothing is drafted: who agrees writes them into `program_needs` of the survey. One page.
     """
-    if not _works(actor, subject) and not await surveys.is_former(session, actor, subject):
+    if not _works(actor, subject):
         raise Forbidden("role_not_allowed")
     found = await surveyed.proposals(session, subject, now)
     body = Page[ScreenedRead].model_construct(
