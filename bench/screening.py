@@ -125,6 +125,13 @@ async def bench(server: embedded.Server, ring: keys.KeyRing, people: int) -> Non
             f"{seconds / count * 1000:.4f}",
         )  # fmt: skip
         console.print(f"{count:,} people: {eligible:,} times eligible")
+        for code in ("PKH", "BANSOS_LANSIA_KOTA"):
+            one = next(rule for rule in asked if rule.program_code == code)
+            for region in (CITY, "35.76.02.1002"):
+                spent = await first_page(sessions, one, region)
+                console.print(
+                    f"  first page not served by {code} in {region}: {spent * 1000:.0f} ms"
+                )
     console.print(table)
     await engine.dispose()
 
@@ -137,6 +144,14 @@ async def screened(
     async with sessions() as session:
         found = await Eligibles(session).coverage(asked, DAY, (CITY,), CITY)
     return time.perf_counter() - begun, found
+
+
+async def first_page(sessions: Sessions, asked: Asked, region: str) -> float:
+    """Seconds until the first 50 who are eligible and not served are found."""
+    begun = time.perf_counter()
+    async with sessions() as session:
+        await Eligibles(session).unserved(asked, DAY, (CITY,), region, None, 51)
+    return time.perf_counter() - begun
 
 
 async def fill(server: embedded.Server, start: int, end: int) -> None:

@@ -234,11 +234,24 @@ def test_of_a_programme_for_people_each_person_is_found(world: World) -> None:
     at_home = home(world, decile=2)
     served = person(world, at_home, "Karto", date(1950, 1, 1), "3576020101509009")
     other = person(world, at_home, "Karti", date(1951, 1, 1), relation="spouse")
+    grown = {"school_participation": "no_longer"}
+    for n in range(3):
+        person(world, at_home, f"Anak {n}", date(1990, 1, 1), relation="child", facts=grown)
     takes(world, at_home, "BANSOS_LANSIA_KOTA", served)
     found = unserved(world, "BANSOS_LANSIA_KOTA", WATES, limit=200)["items"]
     assert {one["member_id"] for one in found if one["household_id"] == str(at_home)} == {
         str(other)
     }
+    # Page by page nobody is left out or comes twice, also within one home.
+    paged, cursor = [], None
+    while True:
+        query = {"limit": 1} | ({"cursor": cursor} if cursor else {})
+        page = unserved(world, "PRAKERJA", WATES, **query)
+        paged += [one["member_id"] for one in page["items"]]
+        if (cursor := page["next_cursor"]) is None:
+            break
+    at_once = unserved(world, "PRAKERJA", WATES, limit=200)["items"]
+    assert paged == [one["member_id"] for one in at_once]
     # What a whole home takes part in, everybody in it does.
     takes(world, at_home, "BANSOS_LANSIA_KOTA")
     found = unserved(world, "BANSOS_LANSIA_KOTA", WATES, limit=200)["items"]

@@ -67,23 +67,25 @@ class Eligibles:
         day: date,
         regions: tuple[str, ...],
         region: str,
-        after: UUID | None,
+        after: Found | None,
         limit: int,
     ) -> list[Found]:
-        """Who is eligible and does not take part, by id."""
-        id = M.id if asked.of_person else H.id
-        rows = screened([asked], day, regions, _ids(asked)).where(within(Household, (region,)))
+        """Who is eligible and does not take part, home by home.
+
+        Homes are read in the order of an index, so that reading ends where the page is full.
+        """
+        statement = screened([asked], day, regions, _ids(asked))
+        verdict, takes = statement.selected_columns.v0, statement.selected_columns.t0
+        statement = statement.where(within(Household, (region,)), verdict, sa.not_(takes))
+        order: list[Any] = [H.id, M.id] if asked.of_person else [H.id]
         if after is not None:
-            rows = rows.where(id > after)
-        # Screened in the order of the page, so that it ends where the page is full.
-        found = rows.order_by(id).subquery()
-        statement = sa.select(found.c.household_id, found.c.member_id).where(
-            found.c.v0, sa.not_(found.c.t0)
-        )
-        order = found.c.member_id if asked.of_person else found.c.household_id
+            place = [after.household_id, after.member_id][: len(order)]
+            statement = statement.where(sa.tuple_(*order) > sa.tuple_(*map(sa.literal, place)))
+            # Said by itself, too: the index of homes begins where the page does.
+            statement = statement.where(H.id >= after.household_id)
         await self._patiently()
-        rows_ = await self.session.execute(statement.order_by(order).limit(limit))
-        return [Found(home, member) for home, member in rows_]
+        rows = await self.session.execute(statement.order_by(*order).limit(limit))
+        return [Found(*row[:2]) for row in rows]
 
     async def coverage(
         self, asked: Sequence[Asked], day: date, regions: tuple[str, ...], region: str

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role
 from app.domain.criteria import Asked
-from app.domain.eligibility import Coverage, Eligibles
+from app.domain.eligibility import Coverage, Eligibles, Found
 from app.domain.errors import Conflict, Forbidden
 from app.domain.regions import Regions
 from app.routers.deps import CurrentActor, CurrentKeys, Cursor, Limit, Now, PathName, Session
@@ -72,6 +72,10 @@ async def _asked(session: AsyncSession, code: str, day: date) -> tuple[Asked, in
     return Asked(code, one.program.of_person, one.version.rule), one.version.number
 
 
+def _uuid_or_none(value: str | None) -> UUID | None:
+    return UUID(value) if value is not None else None
+
+
 @router.get("/unserved", response_model=Page[FoundRead])
 async def list_unserved(
     code: PathName,
@@ -91,14 +95,15 @@ async def list_unserved(
     await programs.get(session, code)
     regions = _regions(actor, code)
     cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, UUID)
+    place = cursors.read(cursor, UUID, _uuid_or_none)
     day = rules.today(now)
     asked, _ = await _asked(session, code, day)
     rows = await Eligibles(session).unserved(
-        asked, day, regions, region, place[0] if place else None, limit + 1
+        asked, day, regions, region, Found(*place) if place else None, limit + 1
     )
     page, more = cut(rows, limit)
-    following = cursors.make(page[-1].member_id or page[-1].household_id) if more else None
+    last = page[-1] if more else None
+    following = cursors.make(last.household_id, last.member_id) if last else None
     body = Page[FoundRead].model_construct(items=await people(session, page), next_cursor=following)
     return reply(body, headers=next_link(request, following))
 
