@@ -15,6 +15,7 @@ from app.domain.actors import Actor, Grant, Role, Scope
 from app.domain.base import CODE, InRegion, Record, enum_type, region_of, within
 from app.domain.complaints import Complaint, visible_to
 from app.domain.errors import NotFound
+from app.domain.households import Member
 from app.domain.identifiers import Keys
 from app.domain.sweep_runs import not_parked
 from app.domain.vocabulary import Purpose
@@ -229,13 +230,31 @@ class Referrals:
             found[complaint_id].append(referral)
         return found
 
-    async def of_beneficiary(
-        self, *, member_id: UUID | None = None, household_id: UUID | None = None
-    ) -> list[Referral]:
-        """Referrals for a member, or for a household and all in it; held until commit."""
-        mine = T.member_id == member_id if member_id else T.household_id == household_id
-        statement = sa.select(Referral).where(mine).order_by(T.id).with_for_update()
+    async def for_member(self, member_id: UUID) -> list[Referral]:
+        """Referrals for a member, held by nobody."""
+        statement = sa.select(Referral).where(T.member_id == member_id).order_by(T.id)
+        return list(await self.session.scalars(statement))
+
+    async def lock_for(self, household_id: UUID | None, member_id: UUID | None) -> list[Referral]:
+        """Referrals for a member, or else for a household and all in it; held until commit."""
+        statement = sa.select(Referral).where(_for(household_id, member_id)).order_by(T.id)
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+        return list(await self.session.scalars(statement))
+
+    async def lock_all(self, ids: Sequence[UUID]) -> list[Referral]:
+        """Several rows, held until commit, in id order so that two lockers cannot meet head-on."""
+        statement = sa.select(Referral).where(T.id.in_(ids)).order_by(T.id).with_for_update()
         return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
+    async def held_by(self, ids: Sequence[UUID]) -> set[UUID]:
+        """The complaints that hold any of some referrals."""
+        statement = sa.select(L.complaint_id).where(L.referral_id.in_(ids))
+        return set(await self.session.scalars(statement))
+
+    async def holders_for(self, household_id: UUID | None, member_id: UUID | None) -> set[UUID]:
+        """The complaints that hold what `lock_for` would find."""
+        statement = sa.select(L.complaint_id).join(Referral, T.id == L.referral_id)
+        return set(await self.session.scalars(statement.where(_for(household_id, member_id))))
 
     async def lock_need(self, beneficiary_key: str, program_code: str, purpose: str) -> None:
         """Hold a need until commit: two complaints cannot open the same one at once."""
@@ -290,6 +309,14 @@ class Referrals:
             .with_for_update(skip_locked=True)
         )
         return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
+
+def _for(household_id: UUID | None, member_id: UUID | None) -> Any:
+    """For one person; or for a household, and for those who are in it whoever was named."""
+    if member_id is not None:
+        return T.member_id == member_id
+    people = sa.select(col(Member.id)).where(col(Member.household_id) == household_id)
+    return sa.or_(T.household_id == household_id, T.member_id.in_(people))
 
 
 def owned_by(grants: Sequence[Grant]) -> Any:

@@ -22,6 +22,7 @@ from app.workflow.complaints.commands import Command, ComplaintAction
 from app.workflow.complaints.effects import EFFECTS, Doing
 from app.workflow.complaints.table import EVENT_TYPES, MACHINE
 from app.workflow.history import log
+from app.workflow.registry_changes import holding
 
 A, S, R = ComplaintAction, ComplaintState, ReferralState
 CLOCK_TOLERANCE = timedelta(minutes=10)
@@ -40,6 +41,8 @@ SETTLED = (
 OUTCOME_CHANGED = "complaint.outcome_changed"
 # Begun anew for somebody else, though the state stays.
 RESTARTS = (A.REASSIGN,)
+# What decides on registry changes, and may write them.
+DECISIONS = (A.APPROVE, A.FORWARD)
 
 
 async def act(
@@ -55,6 +58,8 @@ async def act(
     Raises what `Machine.check` raises, PreconditionFailed for another version, and what the
     action's own data may be wrong about.
     """
+    if command.action in DECISIONS:
+        await holding.hold_complaint(session, id)
     complaint = await Complaints(session).lock(id)
     MACHINE.check_role(complaint, command.action, actor)
     at = max(at, complaint.stage_entered_at)

@@ -9,8 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SYSTEM, Actor
 from app.domain.complaints import Complaint, Complaints, ComplaintState
+from app.domain.errors import Conflict
+from app.domain.households import Households, Member
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.referrals import CLOSED_ANSWERS, OPEN, Origin, Referral, Referrals, ReferralState
+from app.domain.registry_changes import UNDECIDED, RegistryChanges
 from app.workflow.history import log
 from app.workflow.referrals import clock
 from app.workflow.referrals.table import EVENT_TYPES, LINKED, UNLINKED, ReferralAction
@@ -18,6 +21,8 @@ from app.workflow.referrals.table import EVENT_TYPES, LINKED, UNLINKED, Referral
 A, R = ReferralAction, ReferralState
 # A complaint in these states has had its items approved.
 APPROVED_IN = (ComplaintState.AWAITING_MANAGER, ComplaintState.FORWARDED)
+# Why nothing is asked any more for somebody: the death is believed, or reported and not decided.
+DECEASED, DEATH_REPORTED = "deceased", "death_reported"
 
 
 def step(
@@ -66,12 +71,16 @@ async def approve(
 ) -> None:
     """Item by item: the refused are cancelled (or unlinked), the others approved.
 
-    A need that somebody else has opened meanwhile becomes a link to it.
+    A need that somebody else has opened meanwhile becomes a link to it. What is for somebody who
+    is reported dead is cancelled. Raises Conflict `nothing_to_forward` where that was all.
     """
     items = await _items(session, complaint)
     for item in items:
         if item.id in refused:
             await cancel_one(session, complaint, item, refused[item.id], actor, at)
+    dropped = await _drop_the_dead(session, complaint, items, at)
+    if dropped and not await _is_anything_left(session, complaint):
+        raise Conflict("nothing_to_forward")
     # The same order for everybody, so that two approvals cannot wait for each other.
     drafts = sorted(
         (one for one in items if one.state is R.DRAFT and one.id not in refused),
@@ -112,11 +121,37 @@ async def take_back(session: AsyncSession, complaint: Complaint, at: datetime) -
 
 
 async def send(session: AsyncSession, complaint: Complaint, actor: Actor, at: datetime) -> None:
-    """Send what is approved: from now on it is with its owner."""
-    for item in await _items(session, complaint):
+    """Send what is approved: from now on it is with its owner.
+
+    What is for somebody who was reported dead meanwhile is cancelled.
+    """
+    items = await _items(session, complaint)
+    await _drop_the_dead(session, complaint, items, at)
+    for item in items:
         if item.state is R.APPROVED:
             item.sent_at = at
             step(session, item, A.SEND, R.SENT, actor, at)
+
+
+async def _drop_the_dead(
+    session: AsyncSession, complaint: Complaint, items: Sequence[Referral], at: datetime
+) -> bool:
+    """Cancel what has not been sent and is for somebody on hold. Whether there was any."""
+    unsent = [one for one in items if one.state in (R.DRAFT, R.APPROVED) and one.member_id]
+    named = [one.member_id for one in unsent if one.member_id is not None]
+    people: dict[Any, Member] = await Households(session).members_by_ids(named)
+    held = [one for one in unsent if people[one.member_id].hold_change_id is not None]
+    for item in held:
+        reason = DEATH_REPORTED if people[item.member_id].alive else DECEASED
+        await cancel_one(session, complaint, item, reason, SYSTEM, at)
+    return bool(held)
+
+
+async def _is_anything_left(session: AsyncSession, complaint: Complaint) -> bool:
+    changes = (await RegistryChanges(session).of_complaints([complaint.id]))[complaint.id]
+    left = [one for one in changes if one.state in UNDECIDED]
+    items = await _items(session, complaint)
+    return bool(left) or any(one.state in (R.DRAFT, *OPEN) for one in items)
 
 
 async def cancel(session: AsyncSession, complaint: Complaint, at: datetime) -> None:

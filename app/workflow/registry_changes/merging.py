@@ -9,13 +9,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import SYSTEM, Actor
 from app.domain.base import JAKARTA
 from app.domain.complaints import Complaints
-from app.domain.households import Household, Households, Member, Presence, touch
+from app.domain.households import (
+    Household,
+    Households,
+    Member,
+    MemberRelation,
+    Presence,
+    touch,
+)
 from app.domain.referrals import OPEN, Referral, Referrals, ReferralState
 from app.domain.registry_changes import RegistryChange
 from app.workflow.history import log
 from app.workflow.referrals import items
 from app.workflow.referrals.table import LINKED, ReferralAction
+from app.workflow.registry_changes import heads
 from app.workflow.registry_changes.values import presence_in, presence_of
+from app.workflow.visits import closing
 
 HOUSEHOLD_MERGED = "complaint.household_merged"
 R = ReferralState
@@ -38,7 +47,8 @@ async def merge(
     """Move what hangs on the duplicate to the one that stays; what was moved, for `part`."""
     into = await _into(session, change)
     moved: dict[str, Any] = {
-        name: [] for name in ("complaints", "referrals", "members", "participations", "ended")
+        name: []
+        for name in ("complaints", "visits", "referrals", "members", "participations", "ended")
     }
     if member is not None:
         assert isinstance(into, Member)
@@ -62,7 +72,7 @@ async def _into(session: AsyncSession, change: RegistryChange) -> Household | Me
 async def _merge_member(
     session: AsyncSession, member: Member, into: Member, moved: dict[str, Any], at: datetime
 ) -> None:
-    for referral in await Referrals(session).of_beneficiary(member_id=member.id):
+    for referral in await Referrals(session).lock_for(None, member.id):
         await _move(session, referral, into.household_id, into.id, f"member:{into.id}", moved, at)
     place = (into.household_id, into.id)
     moved["participations"] += await Households(session).move_participations(
@@ -87,10 +97,13 @@ async def _merge_household(
     at: datetime,
 ) -> None:
     households = Households(session)
+    # All at once: each of its people's referrals are moved one after another.
+    await Referrals(session).lock_for(household.id, None)
     for complaint in await Complaints(session).lock_of_household(household.id):
         complaint.household_id = into.id
         moved["complaints"].append(str(complaint.id))
         log(session, HOUSEHOLD_MERGED, complaint, actor, at, household_id=str(into.id))
+    moved["visits"] = [str(id) for id in await closing.move(session, household.id, into, at)]
     people = await households.members_of([household.id, into.id])
     known = {one.national_id_index: one for one in people[into.id] if one.national_id_index}
     for member in people[household.id]:
@@ -98,12 +111,15 @@ async def _merge_household(
         if same is not None:
             await _merge_member(session, member, same, moved, at)
             continue
-        moved["members"].append({"id": str(member.id), "registry_id": member.registry_id})
+        moved["members"].append(
+            {"id": str(member.id), "registry_id": member.registry_id, "relation": member.relation}
+        )
         moved["participations"] += await households.move_participations(
             (household.id, member.id), (into.id, member.id)
         )
         member.household_id, member.registry_id = into.id, None
-    for referral in await Referrals(session).of_beneficiary(household_id=household.id):
+        await heads.give_way(session, member)
+    for referral in await Referrals(session).lock_for(household.id, None):
         key = referral.beneficiary_key
         if key == f"household:{household.id}":
             key = f"household:{into.id}"
@@ -159,8 +175,10 @@ async def part(
     for complaint in await Complaints(session).lock_all([UUID(id) for id in moved["complaints"]]):
         if complaint.household_id == home:
             complaint.household_id = change.household_id
+    ids = [UUID(kept["id"]) for kept in moved["referrals"]]
+    referrals = {one.id: one for one in await Referrals(session).lock_all(ids)}
     for kept in moved["referrals"]:
-        referral = await Referrals(session).lock(UUID(kept["id"]))
+        referral = referrals[UUID(kept["id"])]
         if (referral.household_id, referral.beneficiary_key) == (home, kept["new_key"]):
             referral.household_id = UUID(kept["household_id"]) if kept["household_id"] else None
             referral.member_id = UUID(kept["member_id"]) if kept["member_id"] else None
@@ -169,10 +187,15 @@ async def part(
         member = await households.lock_member(UUID(kept["id"]))
         if member.household_id == home and change.household_id is not None:
             member.household_id, member.registry_id = change.household_id, kept["registry_id"]
+            if member.relation is MemberRelation.OTHER:
+                member.relation = MemberRelation(kept.get("relation", member.relation))
     await households.return_participations(moved["participations"], home)
     if isinstance(into, Household):
         assert change.household_id is not None
         await households.return_belongings(change.household_id, into.id, moved)
+        visits = [UUID(id) for id in moved.get("visits", ())]
+        home_again = await households.lock(change.household_id)
+        await closing.move_back(session, visits, into.id, home_again, at)
     for kept in moved["ended"]:
         row = await households.lock_row(UUID(kept["id"]))
         row.merged_into = row.ended_at = None
