@@ -5,7 +5,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run demo test test-pg15 check check-deep bench bench-feed bench-registry format lock contract clean help
+.PHONY: run demo test test-pg15 check check-deep bench bench-feed bench-registry bench-screening format \
+	lock contract clean help
 
 run: $(READY) ## database, demo data, API on port 8000 and the sweeps
 	@SLRT_DEMO=$${SLRT_DEMO:-1} $(BIN)/slrt run
@@ -47,6 +48,9 @@ bench-registry: $(READY) ## importing a registry against a plain COPY; PEOPLE=10
 
 bench-feed: $(READY) ## exports and the feed against a plain COPY; REFERRALS=1000000 for the full size
 	$(BIN)/python -m bench.feed --referrals $${REFERRALS:-100000}
+
+bench-screening: $(READY) ## all programmes over a whole registry; PEOPLE=1000000 for the full size
+	$(BIN)/python -m bench.screening --people $${PEOPLE:-100000}
 
 bench: $(READY) ## our throughput against a hand-written route
 	$(BIN)/python -m bench.run

@@ -1,10 +1,19 @@
 """The generated pages of docs/: the workflows from their tables, and the reference lists."""
 
 from collections.abc import Iterable
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from app.demo.accounts import WATES
+from app.domain.criteria import CriterionReading, Home, Met, Rule, read
+from app.domain.facts import Known
+from app.domain.identifiers import Keys
 from app.domain.notifications import Step
+from app.domain.program_criteria import shipped
+from app.domain.programs import program_rows
+from app.domain.survey_forms import CURRENT, FORMS
+from app.domain.surveys import SurveyContent
 from app.problems.catalogue import CATALOGUE
 from app.settings import Settings
 from app.workflow import accounts, exports, households, ladder, registry
@@ -14,6 +23,7 @@ from app.workflow.complaints.table import MACHINE as COMPLAINT
 from app.workflow.dispatches import acknowledging
 from app.workflow.dispatches import overdue as undispatched
 from app.workflow.dispatches import verbs as dispatches
+from app.workflow.eligibility import screening, surveyed
 from app.workflow.machine import Machine, names
 from app.workflow.referrals.table import DRAFTED, LINKED, UNLINKED
 from app.workflow.referrals.table import EVENT_TYPES as REFERRAL_EVENTS
@@ -29,12 +39,14 @@ from app.workflow.visits.table import EVENT_TYPES as VISIT_EVENTS
 from app.workflow.visits.table import MACHINE as VISIT
 from app.workflow.webhooks import endpoints
 
+VISITED = datetime(2026, 11, 24, 3, tzinfo=UTC)
 MADE = "<!-- Made by `make contract` from the code; a test holds both equal. -->\n"
 # Events that no action of a table leaves, and what each says.
 OTHER_EVENTS = {
     verbs.CHANGED: "What was filed was corrected; `fields` names what.",
     registry.CHECKED: "The registry was asked; `outcome` says what it knew.",
     households.FOUND: "A search showed the household; `by` says what was asked by.",
+    screening.SCREENED: "The household was screened for every programme; `screening_id`.",
     households.REVEALED: "A person's numbers were shown in full; the reason stands beside.",
     verbs.OUTCOME_CHANGED: "A later answer changed the outcome before it was told; `outcome`.",
     verbs.FOUND: "A desk found the complaint by a search.",
@@ -108,7 +120,11 @@ STEPS = {
 
 def write(folder: Path) -> list[Path]:
     """Write all pages; returns their paths."""
-    pages = {"workflows.md": workflows(), "reference.md": reference()}
+    pages = {
+        "workflows.md": workflows(),
+        "reference.md": reference(),
+        "eligibility-example.md": eligibility_example(),
+    }
     for name, text in pages.items():
         (folder / name).write_text(text)
     return [folder / name for name in pages]
@@ -207,6 +223,62 @@ def reference() -> str:
             _table(("sweep", "every", "finds"), sweeps),
         ]
     )
+
+
+SIGNS = {Met.MET: "yes", Met.NOT_MET: "no", Met.UNKNOWN: "?"}
+
+
+def eligibility_example() -> str:
+    """A family, screened for every programme by the criteria that ship."""
+    ranked = Known("decile", 2, "DTSEN", date(2026, 7, 1))
+    registry = Home(id=None, village_code=WATES, registered=True, decile=ranked, source="DTSEN")
+    content = SurveyContent(
+        CURRENT, VISITED.isoformat(), answers=FORMS[CURRENT].sample()["answers"]
+    )
+    # Nobody of the family has a number in the registry yet: no key is needed to compare them.
+    home = surveyed.laid_over(registry, [], content, Keys({}, "", bytes(32), b"", b""))
+    rows = []
+    for program in program_rows():
+        rule = Rule.model_validate({"criteria": shipped()[program["code"]]})
+        single = program["unit"] == "individual"
+        for person in home.people if single else [None]:
+            reading = read(rule, home, person, VISITED.date())
+            reasons = [
+                f"**{SIGNS[found.verdict]}** {said.text_en} {_why(found)}".strip()
+                for said, found in zip(rule.criteria, reading.criteria, strict=True)
+            ]
+            whom = person.name if person else "the home"
+            rows.append((f"`{program['code']}`", whom, reading.verdict, "<br>".join(reasons)))
+    return "\n".join(
+        [
+            "# One family, screened for every programme\n",
+            MADE,
+            "Bu Siti, her husband Slamet and their daughter Dewi live in Wates. The registry has"
+            " the home in decile 2; the rest is from the example of the home-visit survey, of"
+            f" {VISITED.date()}. Each criterion stands with its verdict (yes, no, ? for not known)"
+            " and with what decided it. `GET /v1/screenings/{id}` gives the same for any home.\n",
+            _table(("programme", "for", "verdict", "why"), rows),
+        ]
+    )
+
+
+def _why(found: CriterionReading) -> str:
+    """What decided a criterion, in a few words."""
+    said = []
+    for seen in found.seen:
+        whose = f"{seen.name.split()[0]}: " if seen.name else ""
+        unknown = f"ask {seen.question.id}" if seen.question else "not known"
+        value = unknown if seen.verdict is Met.UNKNOWN else _shown(seen.value)
+        said.append(f"{whose}{seen.of.replace('_', ' ')} {value}")
+    return f"({'; '.join(dict.fromkeys(said))})"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return str(value).replace("_", " ")
 
 
 def _default(name: str, value: Any) -> str:

@@ -32,10 +32,12 @@ from app.routers import (
     inbox,
     notifications,
     operations,
+    programs,
     reference,
     referrals,
     registry,
     registry_changes,
+    screenings,
     surveys,
     sweeps,
     visits,
@@ -165,10 +167,9 @@ def create_app(
     doors = [
         auth.router, auth.me_router, complaints.router, surveys.router, referrals.router,
         registry.router, registry_changes.router, inbox.router, notifications.router,
-        catalogue.router, accounts.router, sweeps.router, visits.router, households.router,
-        imports.router, operations.router, dispatches.router, dispatches.answers_router,
-        feed.router, exports.router,
-        webhooks.router,
+        catalogue.router, programs.router, screenings.router, accounts.router, sweeps.router,
+        visits.router, households.router, imports.router, operations.router, dispatches.router,
+        dispatches.answers_router, feed.router, exports.router, webhooks.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

@@ -195,6 +195,7 @@ def whole_life(tell: Teller) -> None:
     facilitator = assign(tell, id)
     tell.chapter("3 · The facilitator visits the home")
     survey(tell, facilitator, id)
+    why(tell, id)
     tell.chapter("4 · Four eyes: the supervisor approves, the manager forwards")
     tell.act("supervisor.magersari", id, "approve")
     forwarded = tell.act("manager", id, "forward")
@@ -289,8 +290,37 @@ def survey(tell: Teller, facilitator: str, id: str) -> None:
     etag = tell.call(facilitator, "GET", path, quiet=True).headers["etag"]
     body = form["example"] | {"other_needs": []}
     saved = tell.call(facilitator, "PUT", path, body, etag=etag)
+    proposed_needs(tell, facilitator, id)
     submitted = tell.act(facilitator, id, "submit_survey", etag=saved.headers["etag"])
     expect(submitted["state"] == "awaiting_supervisor", "the survey is with the supervisor")
+
+
+def proposed_needs(tell: Teller, facilitator: str, id: str) -> None:
+    """What the criteria make of the survey; the facilitator says what the family agrees to."""
+    path = f"/v1/complaints/{id}/survey/proposed-needs"
+    proposed = tell.call(facilitator, "GET", path, quiet=True).json()["items"]
+    expect(proposed, "the survey shows needs")
+    table = Table(title="What the survey shows", title_justify="left", show_edge=False)
+    for name in ("programme", "for", "verdict", "because"):
+        table.add_column(name)
+    for one in proposed:
+        undecided = [c for c in one["criteria"] if c["verdict"] == "unknown"]
+        because = "; ".join(c["text_en"].rstrip(".") for c in undecided or one["criteria"])
+        table.add_row(one["program_code"], one["name"] or "the home", one["verdict"], because)
+    tell.console.print(table)
+
+
+def why(tell: Teller, id: str) -> None:
+    """The supervisor sees what the criteria say of each need before deciding on it."""
+    who = "supervisor.magersari"
+    ids = tell.call(who, "GET", f"/v1/complaints/{id}", quiet=True).json()["referral_ids"]
+    for referral_id in ids:
+        referral = tell.call(who, "GET", f"/v1/referrals/{referral_id}", quiet=True).json()
+        screening = referral["screening"]
+        expect(screening, "the referral says why")
+        said = "; ".join(f"{c['text_en']} {c['verdict']}" for c in screening["criteria"])
+        tell.says(f"{referral['program_code']}: {screening['verdict']} today. {said}")
+    tell.says("No registry knows the home yet. That stops nobody: only the owner decides.")
 
 
 def answer_referrals(tell: Teller, ids: list[str]) -> None:

@@ -166,8 +166,19 @@ def _facts() -> Iterator[Fact]:
         ("disability", v1.Disability, "Jenis disabilitas", "Disability"),
         ("disability_severity", v1.DisabilitySeverity, "Tingkat kesulitan", "Severity"),
         ("chronic_illness", v1.ChronicIllness, "Penyakit kronis", "Chronic illness"),
+        ("needs_care", bool, "Bergantung pada orang lain", "Depends on others every day"),
+        ("health_insured", bool, "Peserta JKN aktif", "Active in national health insurance"),
     ):
         yield Fact(name, person, "health", type_, label_id, label_en, sensitive=True)
+    for name, label_id, label_en in (
+        ("orphan", "Yatim/piatu", "Has lost a parent"),
+        ("needs_protection", "Perlu perlindungan khusus", "Child who needs protection"),
+    ):
+        yield Fact(name, person, "family", bool, label_id, label_en, sensitive=True)
+    yield Fact("runs_business", person, "work", bool, "Punya usaha", "Runs a business")
+    yield Fact("civil_servant", person, "work", bool, "ASN/TNI/Polri", "In public service")
+    yield Fact("accepted_at_university", person, "education", bool, "Diterima kuliah",
+        "Accepted at a university")  # fmt: skip
 
 
 FACTS: Final[Mapping[str, Fact]] = {fact.name: fact for fact in _facts()}

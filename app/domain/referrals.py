@@ -81,6 +81,8 @@ class Referral(InRegion, Record, table=True):
     drafted_by: UUID
     state: ReferralState = Field(default=R.DRAFT, sa_type=enum_type(ReferralState))
     reason: str | None = Field(default=None, max_length=200)
+    # What the rules said when it was drafted; a programme's owner decides, not they.
+    screening_id: UUID | None = Field(default=None, foreign_key="screenings.id")
     created_at: datetime
     sent_at: datetime | None = None
     received_at: datetime | None = None

@@ -15,6 +15,7 @@ from app.domain.operations import CHUNK_PLACE, OperationChunk
 from app.domain.referrals import Referral
 from app.domain.registry_changes import RegistryChange
 from app.domain.registry_rows import RegistryRow
+from app.domain.screenings import Screening
 from app.domain.surveys import Survey
 from app.domain.webhooks import WebhookEndpoint
 
@@ -51,6 +52,7 @@ SEALED = (
     _own(RegistryChange, "undo"),
     Sealed(RegistryRow, "national_id", ("members", "national_id"), "member_id"),
     Sealed(RegistryRow, "family_card_number", CARD_PLACE, "family_id"),
+    _own(Screening, "content"),
     _own(Survey, "content"),
     Sealed(OperationChunk, "content", CHUNK_PLACE, "operation_id", part="number", at_once=16),
     Sealed(DispatchRow, "content", ("dispatch_rows", "content"), "registry_change_id"),

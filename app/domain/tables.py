@@ -13,12 +13,14 @@ from app.domain import (
     notifications,
     operations,
     principals,
+    program_criteria,
     programs,
     referrals,
     regions,
     registry_changes,
     registry_rows,
     routes,
+    screenings,
     surveys,
     sweep_runs,
     visits,
@@ -26,9 +28,9 @@ from app.domain import (
 )
 
 TABLES = (
-    complaints, deployment, dispatches, events, feed, households, idempotency_keys, notifications,
-    operations, principals, programs, referrals, regions, registry_changes, registry_rows, routes,
-    surveys, sweep_runs, visits, webhooks,
+    complaints, deployment, dispatches, events, feed, households, idempotency_keys,
+    notifications, operations, principals, program_criteria, programs, referrals, regions,
+    registry_changes, registry_rows, routes, screenings, surveys, sweep_runs, visits, webhooks,
 )  # fmt: skip
 metadata = SQLModel.metadata
 

@@ -103,6 +103,7 @@ FAULT_CODES = {
     "uuid_parsing": "invalid_format",
     "enum": "not_an_option",
     "literal_error": "not_an_option",
+    "union_tag_not_found": "unknown_test",
     "timezone_aware": "offset_required",
     "datetime_parsing": "invalid_datetime",
     "datetime_from_date_parsing": "invalid_datetime",
@@ -139,7 +140,12 @@ def fault_of(error: Mapping[str, Any], skip: int = 1) -> Fault:
     place = error["loc"]
     if place and place[0] in ("query", "header", "path", "cookie"):
         return Fault(code, parameter=str(place[-1]), params=limits)
-    path = [str(part).replace("~", "~0").replace("/", "~1")[:100] for part in place[skip:]]
+    # What only tells the branches of a union apart is no part of the JSON.
+    path = [
+        str(part).replace("~", "~0").replace("/", "~1")[:100]
+        for part in place[skip:]
+        if not str(part).startswith(":")
+    ]
     # The name of an unknown field is somebody's typing, too.
     if code == "unknown_field" and path and not path[-1].isidentifier():
         path.pop()

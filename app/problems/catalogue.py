@@ -82,6 +82,9 @@ no_longer_registered|409|Tidak ada lagi di registri|It is no longer in the regis
 reported_already|409|Kematian sudah dilaporkan|The death is reported already|Lihat perubahan yang ada.|See the change that is there.
 not_reported_dead|409|Tidak dilaporkan meninggal|The person is not reported dead|Tidak ada yang perlu dibatalkan.|There is nothing to revoke.
 person_on_hold|409|Orang ini dilaporkan meninggal|The person is reported dead|Tunggu keputusan, atau cabut laporan kematian.|Wait for the decision, or revoke the death.
+rule_invalid|422|Kriteria tidak masuk akal|The criteria make no sense|Lihat errors: setiap baris menunjuk bagian kriteria dan alasannya.|See errors: each points into the criteria and gives the reason.
+ends_before_it_begins|422|Berakhir sebelum mulai|It ends before it begins|Periksa valid_from dan valid_until.|Check valid_from and valid_until.
+begins_in_the_past|422|Mulai di masa lalu|It begins in the past|Tetapkan valid_from hari ini atau nanti; yang sudah disaring tidak berubah.|Let valid_from be today or later; who was screened already stays so.
 category_not_allowed|422|Kategori hanya untuk pengaduan|Only a complaint has a category|Kosongkan category untuk pertanyaan dan saran.|Leave category null for questions and suggestions.
 household_choice_required|422|Pilih rumah tangga|A household must be chosen|Cek menemukan beberapa yang mirip: kirim data.household_id, atau null bila tidak satu pun.|The check found similar ones: send data.household_id, or null for none of them.
 criterion_required|422|Kriteria pencarian wajib|Something to look for is required|Kirim nomor atau nama.|Send a number or a name.
@@ -124,6 +127,9 @@ feed_reset|410|Feed mulai dari awal|The feed has begun anew|Ambil ekspor lagi, l
 too_early|409|Belum 120 hari|It is too early|Pemilik program punya 120 hari untuk menjawab.|Programme owners have 120 days to answer.
 contact_missing|409|Warga belum dihubungi|Nobody has tried to reach the citizen|Catat upaya menghubungi warga dulu.|Record an attempt to reach the citizen first.
 no_longer_changeable|409|Tidak bisa diubah lagi|It can no longer be changed|Lihat state; isian awal hanya bisa diubah sebelum ditugaskan.|See state; intake facts change only before it is assigned.
+preview_missing|409|Dampaknya belum ditunjukkan|Whom it affects has not been shown|Panggil preview untuk draf ini seperti adanya sekarang, lalu terbitkan.|Call preview for the draft as it is now, then publish it.
+not_screened|409|Rumah tangga tidak disaring|The household is not screened|Rumah tangga ini sudah pindah, meninggal, tidak ditemukan, atau digabung.|The household has moved, died, was not found or was merged.
+no_criteria|409|Belum ada kriteria yang berlaku|No criteria are in force|Terbitkan kriteria program ini lebih dulu.|Publish criteria of the programme first.
 too_late_to_draft|409|Terlambat membuat rujukan|It is too late to draft a referral|Minta supervisor mengembalikan pengaduan.|Ask the supervisor to return the complaint.
 no_facilitator|409|Tidak ada fasilitator|There is no facilitator to send|Angkat atau aktifkan fasilitator di kota ini dulu.|Appoint or activate a facilitator in the city first.
 username_taken|409|Nama pengguna sudah dipakai|The user name is taken|Pilih nama lain.|Choose another one.
@@ -164,6 +170,15 @@ invalid_url|Bukan URL lengkap tanpa nama pengguna dan tanpa #.|Is not a full URL
 https_required|Harus https.|Must be https.
 address_not_public|Alamatnya bukan alamat publik.|Its address is not a public one.
 line_break|Hanya satu baris.|Must be one line.
+unknown_test|Sebut tepat satu: all, any, none, someone, fact, age, decile, region, registered, recipient_of, atau national_id.|Name exactly one of all, any, none, someone, fact, age, decile, region, registered, recipient_of, national_id.
+test_ambiguous|Sebut satu cara membandingkan: is, in, contains, atau batas.|Name one way of comparing: is, in, contains, or limits.
+too_deep|Terlalu dalam; paling banyak 6 tingkat.|Is too deep; at most 6 levels.
+unknown_fact|Fakta tidak dikenal.|Is no known fact.
+contradictory|Tidak mungkin terpenuhi.|Can never hold.
+takes_everyone|Tidak membatasi siapa pun.|Leaves nobody out.
+needs_someone|Ini tentang orang; bungkus dengan someone.|Is about a person; put it into someone.
+not_about_a_person|Ini tentang rumah tangga; keluarkan dari someone.|Is about the home; take it out of someone.
+someone_in_someone|someone tidak boleh di dalam someone.|No someone within someone.
 number_in_text|Jangan tulis NIK atau No KK di sini.|Write no national id or family card number here.
 nothing_visible|Tidak ada yang terbaca.|Holds nothing to read.
 character_not_allowed|Ada karakter yang tidak boleh.|Holds a character that is not allowed.

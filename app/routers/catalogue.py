@@ -1,4 +1,4 @@
-"""Reference data over HTTP: regions, programmes, and how the workflows go."""
+"""Reference data over HTTP: regions, and how the workflows go."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 from app.domain.actors import Role
 from app.domain.complaints import Complaints
 from app.domain.errors import NotFound
-from app.domain.programs import Program, Programs, ProgramScope, ProgramUnit
 from app.domain.regions import Region, RegionLevel, Regions
 from app.domain.routes import Routes
 from app.routers.deps import CurrentActor, CurrentKeys, Cursor, Limit, PathName, Session
@@ -37,7 +36,6 @@ WORKFLOWS: dict[str, tuple[Machine[Any, Any], dict[Any, str]]] = {
     "registry_change": (REGISTRY_CHANGE, REGISTRY_CHANGE_EVENTS),
     "visit": (VISIT, VISIT_EVENTS),
 }
-Long = read_text(4000)
 
 
 class RegionRead(BaseModel):
@@ -49,27 +47,6 @@ class RegionRead(BaseModel):
     parent_code: Code | None
     aliases: items(Name, 20)  # type: ignore[valid-type]
     former_codes: Codes
-
-
-class ProgramRead(BaseModel):
-    """A programme of the catalogue."""
-
-    code: Code
-    name_id: Line
-    name_en: Line
-    scope: ProgramScope
-    unit: ProgramUnit
-    active: bool
-    agency: Line
-    benefit_type: Line
-    target_criteria: Long  # type: ignore[valid-type]
-    rule_hint: Long  # type: ignore[valid-type]
-    required_docs: Long  # type: ignore[valid-type]
-    period: Line
-    status_note: Line
-    unit_note: Line
-    one_of_28: Word
-    criteria_evidence: Line
 
 
 class StateRead(BaseModel):
@@ -155,46 +132,11 @@ async def list_regions(
     page, more = cut(rows, limit)
     following = cursors.make(page[-1].code) if more else None
     body = Page[RegionRead](items=[_region(one) for one in page], next_cursor=following)
-    return reference(request, body, **next_link(request, following))
+    return reference(request, body, next_link(request, following))
 
 
 def _region(one: Region) -> RegionRead:
     return RegionRead(**{name: getattr(one, name) for name in RegionRead.model_fields})
-
-
-@router.get("/programs", response_model=Page[ProgramRead])
-async def list_programs(
-    request: Request,
-    session: Session,
-    actor: CurrentActor,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-    active: bool | None = None,
-) -> Response:
-    """The programmes a need can be referred to, by code."""
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, str)
-    rows = await Programs(session).list(active, limit + 1, place[0] if place else None)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].code) if more else None
-    body = Page[ProgramRead](items=[_program(one) for one in page], next_cursor=following)
-    return reference(request, body, **next_link(request, following))
-
-
-@router.get("/programs/{code}", response_model=ProgramRead)
-async def get_program(
-    request: Request, code: PathName, session: Session, actor: CurrentActor
-) -> Response:
-    """One programme."""
-    program = await Programs(session).get(code)
-    if program is None:
-        raise NotFound
-    return reference(request, _program(program))
-
-
-def _program(one: Program) -> ProgramRead:
-    return ProgramRead(**{name: getattr(one, name) for name in ProgramRead.model_fields})
 
 
 @router.get("/workflows/{name}", response_model=WorkflowRead)

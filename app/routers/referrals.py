@@ -34,6 +34,7 @@ from app.routers.pages import Cursors, Page, cut, next_link
 from app.routers.replies import reply
 from app.routers.resources import Code, Count, Ids, Line, Moment, Name, items
 from app.routers.resources import text as read_text
+from app.routers.screenings.reads import ScreeningSummary, summaries
 from app.workflow.complaints.filing import RegionCode
 from app.workflow.needs import Beneficiary
 from app.workflow.needs import ProgramNeed as Need
@@ -54,7 +55,10 @@ class BeneficiaryRead(BaseModel):
 
 
 class ReferralRead(BaseModel):
-    """A referral, with what the caller may do now."""
+    """A referral, with what the caller may do now.
+
+    `screening` is what the rules said when it was drafted, for those who see its complaint.
+    """
 
     id: UUID
     version: Count
@@ -73,6 +77,8 @@ class ReferralRead(BaseModel):
     answered_at: Moment | None
     informed_at: Moment | None
     due_at: Moment | None
+    screening_id: UUID | None
+    screening: ScreeningSummary | None
     actions: items(ReferralAction, 20)  # type: ignore[valid-type]
 
 
@@ -109,12 +115,17 @@ async def read(
     repository = Referrals(session)
     holders = await repository.holders_of([one.id for one in referrals], actor, at)
     complaints = await Complaints(session).by_ids({one.complaint_id for one in referrals})
+    # Why, is for those who decide on the case; an owner gets the need alone.
+    seen = [one.screening_id for one in referrals if one.screening_id and holders[one.id]]
+    screenings = await summaries(session, seen)
     return [
         ReferralRead(
             **{
                 name: getattr(one, name)
                 for name in ReferralRead.model_fields.keys() & Referral.model_fields.keys()
-            },
+            }
+            | {"screening_id": one.screening_id if holders[one.id] else None},
+            screening=screenings.get(one.screening_id) if one.screening_id else None,
             complaint_ids=holders[one.id],
             beneficiary=BeneficiaryRead(
                 member_id=one.member_id,

@@ -42,11 +42,23 @@ def reply(
     return Response(model.model_dump_json(by_alias=True), status, found, media_type=JSON)
 
 
-def reference(request: Request, model: BaseModel, **headers: str) -> Response:
-    """Reference data: cached for an hour, and 304 for who has it."""
+def reference(
+    request: Request,
+    model: BaseModel,
+    headers: dict[str, str] | None = None,
+    version: int | None = None,
+) -> Response:
+    """Reference data: cached for an hour, and 304 for who has it.
+
+    What somebody may change has its `version` as ETag, all else a digest of its content.
+    """
     body = model.model_dump_json(by_alias=True).encode()
-    etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
-    found: dict[str, Any] = {"ETag": etag, "Cache-Control": "public, max-age=3600", **headers}
+    etag = f'"{hashlib.sha256(body).hexdigest()[:20] if version is None else version}"'
+    found: dict[str, Any] = {
+        "ETag": etag,
+        "Cache-Control": "public, max-age=3600",
+        **(headers or {}),
+    }
     # Compared weakly (RFC 9110, 13.1.2): a proxy that compresses makes an ETag weak.
     sent = request.headers.get("if-none-match", "").split(",")
     known = [tag.strip().removeprefix("W/") for tag in sent]

@@ -17,6 +17,7 @@ from app.domain.identifiers import Keys
 from app.domain.programs import Programs
 from app.domain.referrals import OPEN, Origin, Referral, Referrals, ReferralState
 from app.domain.vocabulary import Document, Purpose
+from app.workflow.eligibility import surveyed
 from app.workflow.history import log
 from app.workflow.referrals import items
 from app.workflow.referrals.table import DRAFTED
@@ -108,6 +109,8 @@ async def draft(
     for item in held:
         now = item.state in (ReferralState.DRAFT, *OPEN)
         if now and (item.beneficiary_key, item.program_code, item.purpose) == same:
+            if item.state is ReferralState.DRAFT and item.complaint_id == complaint.id:
+                await _screen(session, complaint, item, need, member, actor, at)
             return item
     if existing := await referrals.open_for(key, need.program_code, need.purpose):
         items.link(session, complaint, existing, origin, actor, at)
@@ -131,6 +134,7 @@ async def draft(
         stage_entered_at=at,
         **region_of(complaint),
     )
+    await _screen(session, complaint, referral, need, member, actor, at)
     referrals.add(referral)
     log(
         session, DRAFTED, referral, actor, at,
@@ -138,6 +142,26 @@ async def draft(
     )  # fmt: skip
     held.append(referral)
     return referral
+
+
+async def _screen(
+    session: AsyncSession,
+    complaint: Complaint,
+    referral: Referral,
+    need: ProgramNeed,
+    member: Member | None,
+    actor: Actor,
+    at: datetime,
+) -> None:
+    """Keep with a draft what the rules say of its beneficiary. It stops no referral."""
+    if need.purpose is not Purpose.ENROL:
+        return
+    whose: Member | Household | str | None = member or need.beneficiary.name
+    if need.beneficiary.household_id is not None:
+        whose = await _household(session, complaint, need.beneficiary.household_id)
+    assert whose is not None
+    screening = await surveyed.keep_for(session, complaint, need.program_code, whose, actor, at)
+    referral.screening_id = screening.id if screening else None
 
 
 async def replace_survey_drafts(

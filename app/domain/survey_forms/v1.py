@@ -423,6 +423,8 @@ class Questions(BaseModel):
 class Member(Questions):
     """One person: presence, relation, marriage, school of Regsosek 2022-K; the rest of BDT 2015.
 
+    What may be left out at the end is asked for some programmes alone, where it may matter.
+
     Disability, chronic illness and pregnancy are health data, which with children's data and
     income are specific personal data by law: shown and exported only to who needs them.
     """
@@ -456,6 +458,36 @@ class Member(Questions):
     presence: Annotated[
         Presence, ask("Keberadaan anggota keluarga", "Presence of the family member")
     ]
+    orphan: Annotated[
+        StrictBool | None, ask("Ayah atau ibu sudah meninggal", "Has lost father or mother")
+    ] = None
+    needs_protection: Annotated[
+        StrictBool | None,
+        ask(
+            "Anak telantar, anak jalanan, atau perlu perlindungan khusus",
+            "Child who is neglected, lives on the street or needs protection",
+        ),
+    ] = None
+    needs_care: Annotated[
+        StrictBool | None,
+        ask("Sehari-hari bergantung pada bantuan orang lain", "Depends on others every day"),
+    ] = None
+    health_insured: Annotated[
+        StrictBool | None,
+        ask("Peserta JKN yang aktif", "Active member of the national health insurance"),
+    ] = None
+    runs_business: Annotated[
+        StrictBool | None,
+        ask("Menjalankan atau menyiapkan usaha", "Runs or is preparing a business"),
+    ] = None
+    civil_servant: Annotated[
+        StrictBool | None,
+        ask("ASN, TNI, Polri, atau pegawai BUMN", "Works in public service, army or police"),
+    ] = None
+    accepted_at_university: Annotated[
+        StrictBool | None,
+        ask("Diterima di perguruan tinggi", "Has been accepted at a university"),
+    ] = None
 
 
 class HouseholdQuestions(Questions):
@@ -690,6 +722,13 @@ def sample() -> dict[str, Any]:
         "disability": "none",
         "disability_severity": "none",
         "presence": "lives_here",
+        "orphan": False,
+        "needs_protection": False,
+        "needs_care": False,
+        "health_insured": False,
+        "runs_business": False,
+        "civil_servant": False,
+        "accepted_at_university": False,
     }
     head = {
         **adult,
@@ -713,6 +752,7 @@ def sample() -> dict[str, Any]:
         "relation": "spouse",
         "school_level": "sma",
         "occupation": "Penjual makanan",
+        "runs_business": True,
         "monthly_income_idr": 600_000,
         "pregnant": True,
         "chronic_illness": "none",

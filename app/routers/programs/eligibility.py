@@ -1,0 +1,134 @@
+"""Who is eligible for a programme and not served, and how far it reaches, by region."""
+
+from datetime import date
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.actors import SECRETARIAT, Actor, Role
+from app.domain.criteria import Asked
+from app.domain.eligibility import Coverage, Eligibles, Found
+from app.domain.errors import Conflict, Forbidden
+from app.domain.regions import Regions
+from app.routers.deps import CurrentActor, CurrentKeys, Cursor, Limit, Now, PathName, Session
+from app.routers.doors import Door
+from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.programs.people import FoundRead, people
+from app.routers.replies import reply
+from app.routers.resources import Code, Count, Name
+from app.workflow import programs
+from app.workflow.complaints.filing import RegionCode
+from app.workflow.eligibility import rules, screening
+
+router = APIRouter(prefix="/v1/programs/{code}", tags=["eligibility"], route_class=Door)
+READERS = (
+    Role.PUSKESOS_OFFICER, *SECRETARIAT, Role.SUPERVISOR, Role.MANAGER, Role.HEAD,
+)  # fmt: skip
+Region = Annotated[RegionCode, Query(description="In this region, as far as the caller's go.")]
+
+
+class CoverageRead(BaseModel):
+    """How far a programme reaches in a region: homes, or people where it is for single people.
+
+    `eligible` are `served` and `unserved`; `unknown` those of whom too little is known;
+    `receiving` all who take part, whatever the criteria say of them.
+    """
+
+    region_code: Code
+    region_name: Name
+    day: date
+    criteria_number: Count
+    screened: Count
+    eligible: Count
+    served: Count
+    unserved: Count
+    unknown: Count
+    receiving: Count
+
+
+def _regions(actor: Actor, code: str) -> tuple[str, ...]:
+    """Where the actor may ask for a programme. Raises Forbidden where nowhere."""
+    found = actor.regions(*READERS)
+    found += tuple(
+        region
+        for grant in actor.grants
+        if grant.role is Role.PROGRAM_MANAGER and code in grant.program_codes
+        for region in grant.region_codes
+    )
+    if not found:
+        raise Forbidden("role_not_allowed")
+    return found
+
+
+async def _asked(session: AsyncSession, code: str, day: date) -> tuple[Asked, int]:
+    """The programme's rule today. Raises Conflict `no_criteria` where none is in force."""
+    found = await screening.in_force(session, day, code)
+    if not found:
+        raise Conflict("no_criteria")
+    one = found[0]
+    return Asked(code, one.program.of_person, one.version.rule), one.version.number
+
+
+def _uuid_or_none(value: str | None) -> UUID | None:
+    return UUID(value) if value is not None else None
+
+
+@router.get("/unserved", response_model=Page[FoundRead])
+async def list_unserved(
+    code: PathName,
+    region: Region,
+    request: Request,
+    session: Session,
+    actor: CurrentActor,
+    now: Now,
+    keys: CurrentKeys,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """Who in a region is eligible by the criteria in force and does not take part; masked.
+
+    Homes, or people where the programme is for single people.
+    """
+    await programs.get(session, code)
+    regions = _regions(actor, code)
+    cursors = Cursors(keys.data.cursor, request)
+    place = cursors.read(cursor, UUID, _uuid_or_none)
+    day = rules.today(now)
+    asked, _ = await _asked(session, code, day)
+    rows = await Eligibles(session).unserved(
+        asked, day, regions, region, Found(*place) if place else None, limit + 1
+    )
+    page, more = cut(rows, limit)
+    last = page[-1] if more else None
+    following = cursors.make(last.household_id, last.member_id) if last else None
+    body = Page[FoundRead].model_construct(items=await people(session, page), next_cursor=following)
+    return reply(body, headers=next_link(request, following))
+
+
+@router.get("/coverage", response_model=Page[CoverageRead])
+async def get_coverage(
+    code: PathName, region: Region, session: Session, actor: CurrentActor, now: Now
+) -> Response:
+    """How far a programme reaches in each region directly under one; a village stands alone."""
+    await programs.get(session, code)
+    regions = _regions(actor, code)
+    day = rules.today(now)
+    asked, number = await _asked(session, code, day)
+    found = (await Eligibles(session).coverage([asked], day, regions, region))[0]
+    names = {one.code: one.name for one in await Regions(session).under(region)}
+    body = Page[CoverageRead].model_construct(
+        items=[_coverage(one, names, day, number) for one in found], next_cursor=None
+    )
+    return reply(body)
+
+
+def _coverage(one: Coverage, names: dict[str, str], day: date, number: int) -> CoverageRead:
+    return CoverageRead(
+        region_name=names.get(one.region_code, one.region_code),
+        day=day,
+        criteria_number=number,
+        **{name: getattr(one, name) for name in one.__slots__},
+    )
