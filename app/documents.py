@@ -7,7 +7,7 @@ from typing import Any
 from app.domain.notifications import Step
 from app.problems.catalogue import CATALOGUE
 from app.settings import Settings
-from app.workflow import accounts, households, ladder, registry
+from app.workflow import accounts, households, ladder, quotas, registry
 from app.workflow.complaints import centre, surveys, verbs
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
 from app.workflow.complaints.table import MACHINE as COMPLAINT
@@ -69,6 +69,8 @@ OTHER_EVENTS = {
     deaths.DEAD: "A supervisor approved the report of a death.",
     deaths.LIVES: "A person reported dead lives.",
     deaths.SIGNALLED: "The owner of an open referral was told of a death, or that it was none.",
+    quotas.ADDED: "Places of a programme in a region and period were named.",
+    quotas.CHANGED: "A quota was raised or lowered; `places`, `managed_here`.",
     accounts.CREATED: "A person or client was let in.",
     accounts.CHANGED: "An account was changed or shut out.",
 }
@@ -91,6 +93,7 @@ STEPS = {
     Step.DEATH_REVOKED: "A beneficiary reported dead lives.",
     Step.HEIRS: "The heirs of somebody who died need civil documents.",
     Step.UNDISPATCHED: "Approved registry changes are in no uploaded batch.",
+    Step.NEED_MAPPED: "A need of a survey was mapped after its complaint was decided.",
     Step.UNACKNOWLEDGED: "The centre has not answered a batch for 30 days.",
 }
 

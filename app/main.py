@@ -30,6 +30,7 @@ from app.routers import (
     inbox,
     notifications,
     operations,
+    quotas,
     reference,
     referrals,
     registry,
@@ -164,6 +165,7 @@ def create_app(
         registry.router, registry_changes.router, inbox.router, notifications.router,
         catalogue.router, accounts.router, sweeps.router, visits.router, households.router,
         imports.router, operations.router, dispatches.router, dispatches.answers_router,
+        quotas.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

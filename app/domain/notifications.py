@@ -49,6 +49,7 @@ class Step(StrEnum):
     HEIRS = "heirs"
     UNDISPATCHED = "undispatched"
     UNACKNOWLEDGED = "unacknowledged"
+    NEED_MAPPED = "need_mapped"
 
 
 class Escalation(InRegion, table=True):

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import Field, col
 
 from app.domain.actors import Actor, Grant, Role, Scope
@@ -65,6 +66,14 @@ class Referral(InRegion, Record, table=True):
         ),
         sa.Index("ix_referrals_program_code", "program_code", "regency_code", "state", "id"),
         sa.Index("ix_referrals_next_step_at", "next_step_at", "id"),
+        sa.Index(
+            "uq_referrals_waiting_number", "quota_id", "waiting_number", unique=True,
+            postgresql_where=sa.text("waiting_number is not null"),
+        ),
+        sa.Index(
+            "ix_referrals_wait_for", "wait_for",
+            postgresql_where=sa.text("wait_for is not null"),
+        ),
     )  # fmt: skip
 
     version: int = 1
@@ -92,6 +101,18 @@ class Referral(InRegion, Record, table=True):
     due_at: datetime | None = None
     next_step_at: datetime | None = None
     steps_taken: int = 0
+    # The registry change that must be confirmed before it is sent.
+    wait_for: UUID | None = Field(default=None, foreign_key="registry_changes.id")
+    sent_by: UUID | None = None
+    # What the letter's QR code says; nobody can guess it.
+    letter_code: str | None = Field(default=None, sa_type=CODE, max_length=40, unique=True)
+    # The quota in which it has a place or, with a number drawn, stands in line for one.
+    quota_id: UUID | None = Field(default=None, foreign_key="quotas.id")
+    waiting_number: int | None = None
+
+    @property
+    def in_line(self) -> bool:
+        return self.waiting_number is not None
 
 
 class ComplaintReferral(InRegion, table=True):
@@ -184,6 +205,53 @@ class Referrals:
         )
         return (await self.session.scalars(statement)).one()
 
+    async def peek(self, id: UUID) -> Referral:
+        """The row, whoever may see it, without holding it."""
+        return (await self.session.scalars(sa.select(Referral).where(T.id == id))).one()
+
+    async def lock_all(self, ids: Sequence[UUID]) -> list[Referral]:
+        """Several rows, held until commit, in id order so that two lockers cannot meet head-on."""
+        statement = sa.select(Referral).where(T.id.in_(ids)).order_by(T.id).with_for_update()
+        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
+    async def first_in_line(
+        self, quota_id: UUID, limit: int, but: UUID | None = None
+    ) -> list[Referral]:
+        """Who waits for a place the longest, held until commit; the quota is locked before."""
+        statement = (
+            sa.select(Referral)
+            .where(T.quota_id == quota_id, T.waiting_number.is_not(None), T.id != but)
+            .order_by(T.waiting_number)
+            .limit(limit)
+            .with_for_update()
+        )
+        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
+    async def line_of(self, quota_id: UUID, region_code: str) -> list[Referral]:
+        """Who waits in a quota's line and lives in a region, in their order; held until commit."""
+        statement = (
+            sa.select(Referral)
+            .where(T.quota_id == quota_id, T.waiting_number.is_not(None))
+            .where(within(Referral, (region_code,)))
+            .order_by(T.waiting_number)
+            .with_for_update()
+        )
+        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
+    async def positions(self, referrals: Sequence[Referral]) -> dict[UUID, int]:
+        """Where those of some referrals stand that wait in a line: 1 is the next."""
+        ids = [one.id for one in referrals if one.in_line]
+        if not ids:
+            return {}
+        ahead: Any = aliased(Referral)
+        count = (
+            sa.select(sa.func.count())
+            .where(ahead.quota_id == T.quota_id, ahead.waiting_number <= T.waiting_number)
+            .scalar_subquery()
+        )
+        rows = await self.session.execute(sa.select(T.id, count).where(T.id.in_(ids)))
+        return dict(rows.all())
+
     async def holders(self, id: UUID) -> list[UUID]:
         """The complaints that hold a referral as an item."""
         return list(
@@ -234,6 +302,16 @@ class Referrals:
         mine = T.member_id == member_id if member_id else T.household_id == household_id
         statement = sa.select(Referral).where(mine).order_by(T.id).with_for_update()
         return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
+    async def of_people(
+        self, household_id: UUID | None, member_ids: Sequence[UUID]
+    ) -> list[Referral]:
+        """Referrals for a household or some people, held by nobody; newest first."""
+        mine = T.member_id.in_(member_ids)
+        if household_id is not None:
+            mine = sa.or_(mine, T.household_id == household_id)
+        statement = sa.select(Referral).where(mine).order_by(T.id.desc())
+        return list(await self.session.scalars(statement))
 
     async def lock_need(self, beneficiary_key: str, program_code: str, purpose: str) -> None:
         """Hold a need until commit: two complaints cannot open the same one at once."""

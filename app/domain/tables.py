@@ -11,8 +11,10 @@ from app.domain import (
     idempotency_keys,
     notifications,
     operations,
+    other_needs,
     principals,
     programs,
+    quotas,
     referrals,
     regions,
     registry_changes,
@@ -25,8 +27,8 @@ from app.domain import (
 
 TABLES = (
     complaints, deployment, dispatches, events, households, idempotency_keys, notifications,
-    operations, principals, programs, referrals, regions, registry_changes, registry_rows, routes,
-    surveys, sweep_runs, visits,
+    operations, other_needs, principals, programs, quotas, referrals, regions, registry_changes,
+    registry_rows, routes, surveys, sweep_runs, visits,
 )  # fmt: skip
 metadata = SQLModel.metadata
 

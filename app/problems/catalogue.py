@@ -116,6 +116,11 @@ survey_missing|409|Survei belum ada|The survey is missing|Kembalikan untuk dilen
 survey_incomplete|409|Survei belum lengkap|The survey is incomplete|Lihat errors, lengkapi, lalu kirim lagi.|See errors, complete it, then submit it again.
 reopen_too_late|409|Sudah lewat 14 hari|It was closed more than 14 days ago|Ajukan pengaduan baru.|File a new complaint.
 reopened_twice|409|Sudah dua kali dibuka lagi|It was reopened twice already|Ajukan pengaduan baru.|File a new complaint.
+quota_full|409|Kuota penuh|The quota is full|Tunggu giliran, atau minta pengelola program menaikkan kuota.|Wait for a place, or let the programme's manager raise the quota.
+quota_overlaps|409|Sudah ada kuota untuk wilayah dan waktu ini|There is a quota for this region and time already|Ubah kuota yang ada, atau pilih waktu lain.|Change the one there is, or choose another time.
+quota_in_use|409|Kuota sedang dipakai|The quota is in use|Masih ada rujukan yang memegang tempat atau menunggu.|Referrals still hold places in it or wait for one.
+quota_below_taken|422|Kuota di bawah tempat yang sudah terpakai|The quota is below what is taken|Lihat errors untuk angka terkecil.|See errors for the least it can be.
+period_invalid|422|Jangka waktu tidak sah|The period is not valid|ends_on tidak boleh sebelum starts_on, paling lama lima tahun.|ends_on may not come before starts_on, and five years are the most.
 nothing_to_dispatch|409|Tidak ada yang dikirim|There is nothing to dispatch|Semua perubahan yang disetujui sudah ada dalam kiriman.|Every approved change is in a batch already.
 acknowledged_already|409|Sudah dijawab lain|It was acknowledged otherwise already|Lihat errors dan status baris itu; jawaban pusat tidak diubah.|See errors and the status of the row; the centre's answer is not changed.
 not_dispatchable|422|Belum disetujui atau sudah dikirim|It is not approved, or dispatched already|Lihat errors; hanya perubahan manager_approved yang dikirim.|See errors; only changes that are manager_approved are sent.

@@ -66,6 +66,8 @@ class ReferralRead(BaseModel):
     region_code: Code
     origin: Origin
     state: ReferralState
+    # Where it stands in the line for a place; 1 is the next.
+    waiting_position: Count | None
     reason: Line | None
     created_at: Moment
     sent_at: Moment | None
@@ -109,6 +111,7 @@ async def read(
     repository = Referrals(session)
     holders = await repository.holders_of([one.id for one in referrals], actor, at)
     complaints = await Complaints(session).by_ids({one.complaint_id for one in referrals})
+    positions = await repository.positions(referrals)
     return [
         ReferralRead(
             **{
@@ -123,6 +126,7 @@ async def read(
                 national_id=masked(repository.national_id(one)),
             ),
             region_code=one.village_code,
+            waiting_position=positions.get(one.id),
             actions=MACHINE.actions(ReferralCase(one, complaints[one.complaint_id]), actor),
         )
         for one in referrals

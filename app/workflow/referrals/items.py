@@ -1,8 +1,8 @@
 """What a complaint does to its referrals: approve, take back, send and cancel them together."""
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,49 +12,14 @@ from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.referrals import CLOSED_ANSWERS, OPEN, Origin, Referral, Referrals, ReferralState
 from app.workflow.history import log
-from app.workflow.referrals import clock
-from app.workflow.referrals.table import EVENT_TYPES, LINKED, UNLINKED, ReferralAction
+from app.workflow.referrals import clock, quotas
+from app.workflow.referrals.steps import step
+from app.workflow.referrals.table import LINKED, UNLINKED, ReferralAction
 
 A, R = ReferralAction, ReferralState
+LETTER_BYTES = 16
 # A complaint in these states has had its items approved.
 APPROVED_IN = (ComplaintState.AWAITING_MANAGER, ComplaintState.FORWARDED)
-
-
-def step(
-    session: AsyncSession,
-    referral: Referral,
-    action: ReferralAction,
-    to: ReferralState,
-    actor: Actor,
-    at: datetime,
-    **event: Any,
-) -> None:
-    """Move a locked referral and log it."""
-    source = referral.state
-    clock.enter(referral, to, at)
-    referral.version += 1
-    log(
-        session, EVENT_TYPES[action], referral, actor, at,
-        **{"action": action, "from": source, "to": to, "complaint_id": str(referral.complaint_id)}
-        | event,
-    )  # fmt: skip
-
-
-def note_step(
-    session: AsyncSession,
-    referral: Referral,
-    action: ReferralAction,
-    actor: Actor,
-    at: datetime,
-    **event: Any,
-) -> None:
-    """Log a step that leaves a referral where it stands."""
-    referral.version += 1
-    log(
-        session, EVENT_TYPES[action], referral, actor, at,
-        **{"action": action, "from": referral.state, "to": referral.state,
-           "complaint_id": str(referral.complaint_id)} | event,
-    )  # fmt: skip
 
 
 async def approve(
@@ -112,11 +77,25 @@ async def take_back(session: AsyncSession, complaint: Complaint, at: datetime) -
 
 
 async def send(session: AsyncSession, complaint: Complaint, actor: Actor, at: datetime) -> None:
-    """Send what is approved: from now on it is with its owner."""
+    """Send what is approved: from now on it is with its owner, or waits for a place there."""
+    held = await quotas.lock(session, await _items(session, complaint, lock=False))
     for item in await _items(session, complaint):
         if item.state is R.APPROVED:
-            item.sent_at = at
-            step(session, item, A.SEND, R.SENT, actor, at)
+            await send_one(session, item, held, actor, at)
+
+
+async def send_one(
+    session: AsyncSession, item: Referral, held: quotas.Held, actor: Actor, at: datetime
+) -> None:
+    """Send an approved item. A full quota does not stop it: it stands in line for a place."""
+    item.sent_at, item.sent_by = at, actor.id
+    item.letter_code = secrets.token_hex(LETTER_BYTES)
+    has_place = await quotas.take(session, held, item, at)
+    step(session, item, A.SEND, R.SENT, actor, at)
+    if not has_place:
+        item.answered_at = at
+        step(session, item, A.WAITLIST, R.WAITLISTED, SYSTEM, at)
+        await quotas.serve_line(session, held, item, at)
 
 
 async def cancel(session: AsyncSession, complaint: Complaint, at: datetime) -> None:
@@ -170,8 +149,8 @@ def answered(
         clock.tell_late(referral, at)
 
 
-async def _items(session: AsyncSession, complaint: Complaint) -> list[Referral]:
-    return (await Referrals(session).items_of([complaint.id], lock=True))[complaint.id]
+async def _items(session: AsyncSession, complaint: Complaint, lock: bool = True) -> list[Referral]:
+    return (await Referrals(session).items_of([complaint.id], lock=lock))[complaint.id]
 
 
 async def _approved_elsewhere(session: AsyncSession, complaint: Complaint, item: Referral) -> bool:
