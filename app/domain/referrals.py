@@ -17,6 +17,7 @@ from app.domain.base import CODE, InRegion, Record, enum_type, region_of, within
 from app.domain.complaints import Complaint, visible_to
 from app.domain.errors import NotFound
 from app.domain.identifiers import Keys
+from app.domain.registry_changes import RegistryChange
 from app.domain.sweep_runs import not_parked
 from app.domain.vocabulary import Purpose
 
@@ -36,6 +37,7 @@ class ReferralState(StrEnum):
 
 R = ReferralState
 OPEN = (R.APPROVED, R.SENT, R.RECEIVED, R.INFO_REQUESTED, R.WAITLISTED)
+UNSENT = (R.DRAFT, R.APPROVED)
 WITH_OWNER = (R.SENT, R.RECEIVED, R.INFO_REQUESTED, R.WAITLISTED)
 # Answers after which the owner is waited for no longer.
 CLOSED_ANSWERS = (R.GRANTED, R.DECLINED, R.CANCELLED)
@@ -302,6 +304,27 @@ class Referrals:
         mine = T.member_id == member_id if member_id else T.household_id == household_id
         statement = sa.select(Referral).where(mine).order_by(T.id).with_for_update()
         return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
+    async def waiting_for(self, change_id: UUID) -> list[Referral]:
+        """Referrals that wait for a registry change and are not sent, held by nobody."""
+        statement = sa.select(Referral).where(T.wait_for == change_id, T.state.in_(UNSENT))
+        return list(await self.session.scalars(statement.order_by(T.id)))
+
+    async def holders_waiting_for(self, change_ids: Any) -> list[UUID]:
+        """The complaints that hold referrals waiting for some registry changes, by id."""
+        statement = (
+            sa.select(L.complaint_id)
+            .join(Referral, T.id == L.referral_id)
+            .where(T.wait_for.in_(change_ids), T.state.in_(UNSENT))
+        )
+        return sorted(set(await self.session.scalars(statement)))
+
+    async def holders_waiting_on(self, complaint_id: UUID) -> list[UUID]:
+        """The complaints that hold referrals waiting for a registry change of a complaint."""
+        changes = sa.select(RegistryChange.id).where(  # type: ignore[call-overload]
+            RegistryChange.complaint_id == complaint_id
+        )
+        return await self.holders_waiting_for(changes)
 
     async def of_people(
         self, household_id: UUID | None, member_ids: Sequence[UUID]

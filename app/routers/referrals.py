@@ -68,6 +68,8 @@ class ReferralRead(BaseModel):
     state: ReferralState
     # Where it stands in the line for a place; 1 is the next.
     waiting_position: Count | None
+    # The registry change that is to be confirmed before it is sent.
+    wait_for: UUID | None
     reason: Line | None
     created_at: Moment
     sent_at: Moment | None
@@ -79,7 +81,12 @@ class ReferralRead(BaseModel):
 
 
 class ReferralDraft(BaseModel):
-    """A need put to a programme, by the desk or the assigned facilitator."""
+    """A need put to a programme, by the desk or the assigned facilitator.
+
+    `wait_for`: an open registry change of the complaint or the beneficiary; until it is confirmed
+    the referral is not sent, and it is cancelled where the change is declined, rejected or
+    withdrawn.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -87,6 +94,7 @@ class ReferralDraft(BaseModel):
     program_code: Annotated[str, Field(pattern=r"^[A-Z0-9_]+$", max_length=40)]
     purpose: Purpose = Purpose.ENROL
     beneficiary: Beneficiary
+    wait_for: UUID | None = None
 
 
 class ReferralActionRequest(Asked):
@@ -191,7 +199,10 @@ async def draft_referral(
         referral = await Referrals(session).lock(UUID(known.ids["referral_id"]))
         return await _answer(session, actor, referral, now, known.status, replayed=True)
     need = Need(
-        program_code=draft.program_code, purpose=draft.purpose, beneficiary=draft.beneficiary
+        program_code=draft.program_code,
+        purpose=draft.purpose,
+        beneficiary=draft.beneficiary,
+        wait_for=draft.wait_for,
     )
     referral = await verbs.draft(session, actor, complaint.id, need, now)
     retry.remember(201, referral_id=referral.id)

@@ -38,6 +38,10 @@ SETTLED = (
     Outcome.CANCELLED,
 )  # fmt: skip
 OUTCOME_CHANGED = "complaint.outcome_changed"
+# By these a registry change may be rejected or withdrawn.
+ENDS_CHANGES = (
+    A.SUBMIT_SURVEY, A.APPROVE, A.RESOLVE_NOW, A.ANSWER, A.REJECT, A.WITHDRAW,
+)  # fmt: skip
 # Begun anew for somebody else, though the state stays.
 RESTARTS = (A.REASSIGN,)
 
@@ -55,7 +59,7 @@ async def act(
     Raises what `Machine.check` raises, PreconditionFailed for another version, and what the
     action's own data may be wrong about.
     """
-    complaint = await Complaints(session).lock(id)
+    complaint, others = await _lock(session, id, command.action)
     MACHINE.check_role(complaint, command.action, actor)
     at = max(at, complaint.stage_entered_at)
     if command.action is A.SUBMIT_SURVEY:
@@ -69,7 +73,26 @@ async def act(
     if version is not None and version != present:
         raise PreconditionFailed("stale_version")
     await apply(session, actor, complaint, command, at)
+    if others:
+        await session.flush()
+    for one in others:
+        if not await settle(session, one, at):
+            await reckon_outcome(session, one, at)
     return complaint
+
+
+async def _lock(
+    session: AsyncSession, id: UUID, action: ComplaintAction
+) -> tuple[Complaint, list[Complaint]]:
+    """The complaint, and others whose referrals wait for a registry change that came with it."""
+    waiting: list[UUID] = []
+    if action in ENDS_CHANGES:
+        waiting = await Referrals(session).holders_waiting_on(id)
+    if waiting in ([], [id]):
+        return await Complaints(session).lock(id), []
+    locked = await Complaints(session).lock_all(sorted({id, *waiting}))
+    [complaint] = [one for one in locked if one.id == id]
+    return complaint, [one for one in locked if one.id != id]
 
 
 async def apply(

@@ -11,6 +11,7 @@ from app.domain.actors import SYSTEM, Actor
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.referrals import CLOSED_ANSWERS, OPEN, Origin, Referral, Referrals, ReferralState
+from app.domain.registry_changes import SETTLED, ChangeState, RegistryChange, RegistryChanges
 from app.workflow.history import log
 from app.workflow.referrals import clock, quotas
 from app.workflow.referrals.steps import step
@@ -77,18 +78,38 @@ async def take_back(session: AsyncSession, complaint: Complaint, at: datetime) -
 
 
 async def send(session: AsyncSession, complaint: Complaint, actor: Actor, at: datetime) -> None:
-    """Send what is approved: from now on it is with its owner, or waits for a place there."""
-    held = await quotas.lock(session, await _items(session, complaint, lock=False))
+    """Send what is approved: from now on it is with its owner, or waits for a place there.
+
+    What waits for a registry change stays approved until that is confirmed.
+    """
+    seen = await _items(session, complaint, lock=False)
+    awaited = await RegistryChanges(session).by_ids([one.wait_for for one in seen if one.wait_for])
+    held = await quotas.lock(session, seen)
     for item in await _items(session, complaint):
-        if item.state is R.APPROVED:
-            await send_one(session, item, held, actor, at)
+        if item.state is not R.APPROVED:
+            continue
+        change = awaited.get(item.wait_for) if item.wait_for else None
+        if change is None or change.state is ChangeState.CONFIRMED:
+            await send_one(session, item, held, actor, actor.id, at)
+        elif change.state in SETTLED:
+            await cancel_one(session, complaint, item, never(change), SYSTEM, at)
+
+
+def never(change: RegistryChange) -> str:
+    """Why a referral that waited for a change ends."""
+    return f"registry_change_{change.state}"
 
 
 async def send_one(
-    session: AsyncSession, item: Referral, held: quotas.Held, actor: Actor, at: datetime
+    session: AsyncSession,
+    item: Referral,
+    held: quotas.Held,
+    actor: Actor,
+    signer: UUID,
+    at: datetime,
 ) -> None:
     """Send an approved item. A full quota does not stop it: it stands in line for a place."""
-    item.sent_at, item.sent_by = at, actor.id
+    item.sent_at, item.sent_by = at, signer
     item.letter_code = secrets.token_hex(LETTER_BYTES)
     has_place = await quotas.take(session, held, item, at)
     step(session, item, A.SEND, R.SENT, actor, at)

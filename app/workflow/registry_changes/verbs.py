@@ -24,6 +24,7 @@ from app.domain.registry_changes import (
 from app.workflow.complaints import verbs as complaints
 from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ActionData, Command
+from app.workflow.referrals import waiting
 from app.workflow.registry_changes import applying, deaths, drafting, items
 from app.workflow.registry_changes.drafts import ChangeDraft, Evidence, Facts
 from app.workflow.registry_changes.table import (
@@ -138,7 +139,7 @@ async def _revoke_death(
     found = await RegistryChanges(session).death_of(change.member_id)
     if found is None:
         raise Conflict("not_reported_dead")
-    complaint = await Complaints(session).lock(found.complaint_id) if found.complaint_id else None
+    _, locked = await lock_complaints(session, found)
     death = await RegistryChanges(session).lock(found.id)
     if actor.id in (death.approved_by, death.confirmed_by, death.proposed_by):
         raise Forbidden("four_eyes")
@@ -148,7 +149,9 @@ async def _revoke_death(
         await deaths.release(session, death, at)
     else:
         await items.withdraw(session, death, SYSTEM, at, reason="revoked")
-        await settle(session, complaint, at)
+        await session.flush()
+        for one in locked:
+            await settle(session, one, at)
     items.step(session, change, A.PROPOSE, S.PROPOSED, actor, at)
     change.approved_by = actor.id
     items.step(session, change, A.APPROVE, S.SUPERVISOR_APPROVED, actor, at)
@@ -179,7 +182,7 @@ async def act(
     changes = RegistryChanges(session)
     seen = await changes.find(id)
     assert seen is not None
-    complaint = await Complaints(session).lock(seen.complaint_id) if seen.complaint_id else None
+    complaint, locked = await lock_complaints(session, seen)
     change = await changes.lock(id)
     case = await case_of(session, change, complaint)
     MACHINE.check_role(case, command.action, actor)
@@ -191,13 +194,26 @@ async def act(
     await EFFECTS[command.action](Doing(session, case, actor, command, at))
     assert change.state in row.leads_to(source)
     await session.flush()
-    await settle(session, complaint, at)
+    for one in locked:
+        await settle(session, one, at)
     return change
 
 
-async def settle(session: AsyncSession, complaint: Complaint | None, at: datetime) -> None:
+async def lock_complaints(
+    session: AsyncSession, change: RegistryChange
+) -> tuple[Complaint | None, list[Complaint]]:
+    """The complaint that a change came with, and all whose answer may hang on it; they are locked
+    before the change, everywhere."""
+    ids = set(await waiting.holders(session, [change.id]))
+    if change.complaint_id is not None:
+        ids.add(change.complaint_id)
+    locked = await Complaints(session).lock_all(sorted(ids))
+    return next((one for one in locked if one.id == change.complaint_id), None), locked
+
+
+async def settle(session: AsyncSession, complaint: Complaint, at: datetime) -> None:
     """Answer the locked complaint of a change, where this was the last that it waited for."""
-    if complaint is not None and not await complaints.settle(session, complaint, at):
+    if not await complaints.settle(session, complaint, at):
         await complaints.reckon_outcome(session, complaint, at)
 
 
