@@ -32,6 +32,7 @@ from app.routers import (
     operations,
     quotas,
     reference,
+    referral_answers,
     referrals,
     registry,
     registry_changes,
@@ -161,7 +162,8 @@ def create_app(
         return tokens.jwks()
 
     doors = [
-        auth.router, auth.me_router, complaints.router, surveys.router, referrals.router,
+        auth.router, auth.me_router, complaints.router, surveys.router, referral_answers.router,
+        referral_answers.answers_router, referrals.router,
         registry.router, registry_changes.router, inbox.router, notifications.router,
         catalogue.router, accounts.router, sweeps.router, visits.router, households.router,
         imports.router, operations.router, dispatches.router, dispatches.answers_router,

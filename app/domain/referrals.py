@@ -1,6 +1,6 @@
 """Referrals: one need of one beneficiary, put to one programme."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -39,6 +39,7 @@ R = ReferralState
 OPEN = (R.APPROVED, R.SENT, R.RECEIVED, R.INFO_REQUESTED, R.WAITLISTED)
 UNSENT = (R.DRAFT, R.APPROVED)
 WITH_OWNER = (R.SENT, R.RECEIVED, R.INFO_REQUESTED, R.WAITLISTED)
+ANSWERABLE = (R.SENT, R.RECEIVED, R.WAITLISTED)
 # Answers after which the owner is waited for no longer.
 CLOSED_ANSWERS = (R.GRANTED, R.DECLINED, R.CANCELLED)
 ANSWERED = (R.GRANTED, R.BENEFIT_CONFIRMED, R.DECLINED, R.WAITLISTED, R.CANCELLED)
@@ -211,6 +212,33 @@ class Referrals:
         """The row, whoever may see it, without holding it."""
         return (await self.session.scalars(sa.select(Referral).where(T.id == id))).one()
 
+    async def by_ids(self, ids: Collection[UUID]) -> list[Referral]:
+        """Rows by id, whoever may see them, held by nobody."""
+        return list(await self.session.scalars(sa.select(Referral).where(T.id.in_(ids))))
+
+    async def fresh(self, ids: Collection[UUID]) -> list[Referral]:
+        """Rows by id as they are now, whatever of them was read before."""
+        statement = sa.select(Referral).where(T.id.in_(ids))
+        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
+    async def in_sight(self, ids: Collection[UUID], actor: Actor, at: datetime) -> set[UUID]:
+        """Which of some referrals the actor sees."""
+        statement = sa.select(T.id).where(T.id.in_(ids), seen_by(actor, at))
+        return set(await self.session.scalars(statement))
+
+    async def awaiting(
+        self, actor: Actor, program_code: str | None, region: str | None, limit: int
+    ) -> list[Referral]:
+        """What waits for the actor's answer as owner, the longest waiting first."""
+        owners = [g for g in actor.grants if g.role in (Role.AGENCY, Role.PROGRAM_MANAGER)]
+        statement = sa.select(Referral).where(owned_by(owners), T.state.in_(ANSWERABLE))
+        if program_code is not None:
+            statement = statement.where(T.program_code == program_code)
+        if region is not None:
+            statement = statement.where(within(T, (region,)))
+        statement = statement.order_by(T.sent_at, T.id).limit(limit)
+        return list(await self.session.scalars(statement))
+
     async def lock_all(self, ids: Sequence[UUID]) -> list[Referral]:
         """Several rows, held until commit, in id order so that two lockers cannot meet head-on."""
         statement = sa.select(Referral).where(T.id.in_(ids)).order_by(T.id).with_for_update()
@@ -261,6 +289,11 @@ class Referrals:
                 sa.select(L.complaint_id).where(L.referral_id == id).order_by(L.complaint_id)
             )
         )
+
+    async def holders_of_any(self, ids: Collection[UUID]) -> list[UUID]:
+        """The complaints that hold any of some referrals, by id."""
+        statement = sa.select(L.complaint_id).where(L.referral_id.in_(ids)).distinct()
+        return sorted(await self.session.scalars(statement))
 
     async def holders_of(
         self, ids: Sequence[UUID], actor: Actor, at: datetime

@@ -201,9 +201,10 @@ family_card_number_invalid|Bukan nomor KK 16 digit; dibiarkan kosong.|Is no fami
 sex_unreadable|Jenis kelamin tidak dikenal; dibiarkan kosong.|The sex is not known; it is left out.
 birth_date_unreadable|Tanggal lahir tidak terbaca; dibiarkan kosong.|The birth date cannot be read; it is left out.
 program_unknown|Program tidak dikenal; dilewati.|The programme is not known; it is skipped.
-columns_missing|Kolom kurang: change_id atau number, dan status.|Lacks columns: change_id or number, and status.
+columns_missing|Kolom kurang; harus ada: {columns}.|Lacks columns; there must be: {columns}.
 named_twice|Disebut lebih dari sekali.|Is named more than once.
 row_ambiguous|Sebut satu saja: change_id atau number.|Name one: change_id or number.
+answer_unknown|Harus granted, declined, waitlisted, received, atau kata Indonesianya.|Must be granted, declined, waitlisted, received, or the word in Indonesian.
 status_unknown|Harus confirmed, declined, diterima, atau ditolak.|Must be confirmed, declined, diterima or ditolak.
 reason_too_long|Alasan paling panjang 200 karakter.|The reason has at most 200 characters.
 survey_empty|Survei belum disimpan.|No survey has been saved.

@@ -22,6 +22,7 @@ from app.workflow.complaints.commands import Command, ComplaintAction
 from app.workflow.complaints.effects import EFFECTS, Doing
 from app.workflow.complaints.table import EVENT_TYPES, MACHINE
 from app.workflow.history import log
+from app.workflow.referrals.items import tell_waiting
 
 A, S, R = ComplaintAction, ComplaintState, ReferralState
 CLOCK_TOLERANCE = timedelta(minutes=10)
@@ -121,7 +122,8 @@ async def apply(
     )  # fmt: skip
     if target is S.FORWARDED:
         await session.flush()
-        await settle(session, complaint, at)
+        if not await settle(session, complaint, at):
+            await tell_waiting(session, complaint, at)
 
 
 async def settle(session: AsyncSession, complaint: Complaint, at: datetime) -> bool:

@@ -45,11 +45,11 @@ def _csv(_: Dispatch, contents: Sequence[Content]) -> bytes:
     writer.writerow(COLUMNS)
     for number, content in enumerate(contents, 1):
         row = {"number": number} | content
-        writer.writerow([_cell(row[name]) for name in COLUMNS])
+        writer.writerow([cell(row[name]) for name in COLUMNS])
     return text.getvalue().encode()
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     """A value as text that no spreadsheet runs; what has parts is JSON, nothing is empty."""
     if not value:
         return ""

@@ -7,11 +7,12 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import SYSTEM, Actor
+from app.domain.actors import SECRETARIAT, SYSTEM, Actor, Role
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.referrals import CLOSED_ANSWERS, OPEN, Origin, Referral, Referrals, ReferralState
 from app.domain.registry_changes import SETTLED, ChangeState, RegistryChange, RegistryChanges
+from app.workflow.complaints.case import staff_of
 from app.workflow.history import log
 from app.workflow.referrals import clock, quotas
 from app.workflow.referrals.steps import step
@@ -19,6 +20,8 @@ from app.workflow.referrals.table import LINKED, UNLINKED, ReferralAction
 
 A, R = ReferralAction, ReferralState
 LETTER_BYTES = 16
+# Complaints in these states have referrals whose answers are to be told.
+TELLS = (ComplaintState.FORWARDED, ComplaintState.ANSWERED, ComplaintState.CLOSED)
 # A complaint in these states has had its items approved.
 APPROVED_IN = (ComplaintState.AWAITING_MANAGER, ComplaintState.FORWARDED)
 
@@ -152,22 +155,36 @@ async def cancel_one(
             step(session, item, A.RETURN, R.DRAFT, SYSTEM, at)
 
 
-def answered(
+async def answered(
     session: AsyncSession, complaints: Sequence[Complaint], referral: Referral, at: datetime
 ) -> None:
-    """Tell the facilitators of complaints that were settled before: each answer is told.
+    """Each answer is told as it comes: to the facilitators of the complaints that it did not
+    settle, or else to their desk.
 
     Where all of them are closed, nobody else would see that it still is to be told.
     """
     for complaint in complaints:
-        late = complaint.state in (ComplaintState.ANSWERED, ComplaintState.CLOSED)
-        if late and complaint.assigned_to is not None:
-            Notifications(session).tell(
-                [complaint.assigned_to], SubjectKind.REFERRAL, referral, Step.ANSWERED, at
-            )
+        if complaint.state in TELLS:
+            people = await _tellers(session, complaint)
+            Notifications(session).tell(people, SubjectKind.REFERRAL, referral, Step.ANSWERED, at)
     closed = [one for one in complaints if one.state is ComplaintState.CLOSED]
     if closed and len(closed) == len(complaints) and referral.state in CLOSED_ANSWERS:
         clock.tell_late(referral, at)
+
+
+async def tell_waiting(session: AsyncSession, complaint: Complaint, at: datetime) -> None:
+    """A complaint was forwarded, and some of its referrals wait for a place: that is an answer."""
+    for item in await _items(session, complaint, lock=False):
+        if item.in_line and item.stage_entered_at == at:
+            await answered(session, [complaint], item, at)
+
+
+async def _tellers(session: AsyncSession, complaint: Complaint) -> list[UUID]:
+    if complaint.assigned_to is not None:
+        return [complaint.assigned_to]
+    staff = await staff_of(session, complaint.regency_code)
+    desk = staff.holding(complaint.village_code, Role.PUSKESOS_OFFICER, *SECRETARIAT)
+    return [one.id for one in desk]
 
 
 async def _items(session: AsyncSession, complaint: Complaint, lock: bool = True) -> list[Referral]:

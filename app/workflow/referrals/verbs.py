@@ -21,9 +21,9 @@ from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ActionData, AnswerDelivered, Command
 from app.workflow.complaints.verbs import DRAFTED_IN
 from app.workflow.needs import ProgramNeed
-from app.workflow.referrals import items, quotas
+from app.workflow.referrals import items, participation, quotas
 from app.workflow.referrals.steps import note_step, step
-from app.workflow.referrals.table import MACHINE, ReferralAction, ReferralCase
+from app.workflow.referrals.table import MACHINE, DeclineReason, ReferralAction, ReferralCase
 
 A, R = ReferralAction, ReferralState
 DATA: dict[ReferralAction, type[ActionData]] = {A.DELIVER_ANSWER: AnswerDelivered}
@@ -59,8 +59,10 @@ async def act(
     referrals = Referrals(session)
     holders = await Complaints(session).lock_all(await referrals.holders(id))
     held: quotas.Held = ()
-    if command.action in ANSWERS:
-        held = await quotas.lock(session, [await referrals.peek(id)])
+    if command.action in (*ANSWERS, A.CONFIRM_BENEFIT):
+        seen = await referrals.peek(id)
+        await participation.hold(session, seen)
+        held = await quotas.lock(session, [seen])
     referral = await referrals.lock(id)
     if late := set(await referrals.holders(id)) - {one.id for one in holders}:
         holders += await Complaints(session).lock_all(sorted(late))
@@ -99,7 +101,7 @@ async def act(
     for one in settled_before:
         await complaints.reckon_outcome(session, one, at)
     if command.action in ANSWERS:
-        items.answered(session, settled_before, referral, at)
+        await items.answered(session, settled_before, referral, at)
     return referral
 
 
@@ -118,10 +120,13 @@ async def acknowledge(do: Doing) -> ReferralState:
 
 async def grant(do: Doing) -> ReferralState:
     await quotas.use(do.held, do.referral, do.at)
+    await participation.granted(do.session, do.referral, do.at)
     return _answered(do, R.GRANTED)
 
 
 async def decline(do: Doing) -> ReferralState:
+    if do.command.reason == DeclineReason.ALREADY_SERVED:
+        await participation.claimed(do.session, do.referral, do.at)
     return _answered(do, R.DECLINED)
 
 
@@ -162,6 +167,7 @@ async def deliver_answer(do: Doing) -> ReferralState:
 
 
 async def confirm_benefit(do: Doing) -> ReferralState:
+    await participation.confirmed(do.session, do.referral, do.at)
     return R.BENEFIT_CONFIRMED
 
 
