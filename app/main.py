@@ -24,10 +24,12 @@ from app.routers import (
     catalogue,
     complaints,
     dispatches,
+    dossiers,
     health,
     households,
     imports,
     inbox,
+    letters,
     notifications,
     operations,
     quotas,
@@ -167,7 +169,7 @@ def create_app(
         registry.router, registry_changes.router, inbox.router, notifications.router,
         catalogue.router, accounts.router, sweeps.router, visits.router, households.router,
         imports.router, operations.router, dispatches.router, dispatches.answers_router,
-        quotas.router,
+        quotas.router, dossiers.router, letters.router, letters.public_router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

@@ -16,6 +16,7 @@ from app.domain.actors import Actor, Grant, Role, Scope
 from app.domain.base import CODE, InRegion, Record, enum_type, region_of, within
 from app.domain.complaints import Complaint, visible_to
 from app.domain.errors import NotFound
+from app.domain.households import Member
 from app.domain.identifiers import Keys
 from app.domain.registry_changes import RegistryChange
 from app.domain.sweep_runs import not_parked
@@ -368,6 +369,29 @@ class Referrals:
             mine = sa.or_(mine, T.household_id == household_id)
         statement = sa.select(Referral).where(mine).order_by(T.id.desc())
         return list(await self.session.scalars(statement))
+
+    async def of_household(
+        self,
+        household_id: UUID,
+        only: Actor | None,
+        at: datetime,
+        after: UUID | None,
+        limit: int,
+    ) -> list[Referral]:
+        """Referrals for a household and for all who live in it, newest first; `only` those that an
+        actor sees, where one is given."""
+        people = sa.select(col(Member.id)).where(col(Member.household_id) == household_id)
+        mine = sa.or_(T.household_id == household_id, T.member_id.in_(people))
+        statement = sa.select(Referral).where(mine).order_by(T.id.desc()).limit(limit)
+        if only is not None:
+            statement = statement.where(seen_by(only, at))
+        if after is not None:
+            statement = statement.where(T.id < after)
+        return list(await self.session.scalars(statement))
+
+    async def by_letter_code(self, code: str) -> Referral | None:
+        statement = sa.select(Referral).where(T.letter_code == code)
+        return (await self.session.scalars(statement)).one_or_none()
 
     async def lock_need(self, beneficiary_key: str, program_code: str, purpose: str) -> None:
         """Hold a need until commit: two complaints cannot open the same one at once."""

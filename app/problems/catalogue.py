@@ -117,6 +117,7 @@ survey_incomplete|409|Survei belum lengkap|The survey is incomplete|Lihat errors
 reopen_too_late|409|Sudah lewat 14 hari|It was closed more than 14 days ago|Ajukan pengaduan baru.|File a new complaint.
 reopened_twice|409|Sudah dua kali dibuka lagi|It was reopened twice already|Ajukan pengaduan baru.|File a new complaint.
 quota_full|409|Kuota penuh|The quota is full|Tunggu giliran, atau minta pengelola program menaikkan kuota.|Wait for a place, or let the programme's manager raise the quota.
+no_letter|409|Tidak ada surat rujukan|There is no letter|Surat ada sejak rujukan dikirim, selama tidak ditolak atau dibatalkan.|There is one from the sending on, unless the referral was declined or cancelled.
 quota_overlaps|409|Sudah ada kuota untuk wilayah dan waktu ini|There is a quota for this region and time already|Ubah kuota yang ada, atau pilih waktu lain.|Change the one there is, or choose another time.
 quota_in_use|409|Kuota sedang dipakai|The quota is in use|Masih ada rujukan yang memegang tempat atau menunggu.|Referrals still hold places in it or wait for one.
 quota_below_taken|422|Kuota di bawah tempat yang sudah terpakai|The quota is below what is taken|Lihat errors untuk angka terkecil.|See errors for the least it can be.
