@@ -7,7 +7,7 @@ from typing import Any
 from app.domain.notifications import Step
 from app.problems.catalogue import CATALOGUE
 from app.settings import Settings
-from app.workflow import accounts, households, ladder, quotas, registry
+from app.workflow import accounts, households, ladder, other_needs, quotas, registry
 from app.workflow.complaints import centre, surveys, verbs
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
 from app.workflow.complaints.table import MACHINE as COMPLAINT
@@ -69,6 +69,8 @@ OTHER_EVENTS = {
     deaths.DEAD: "A supervisor approved the report of a death.",
     deaths.LIVES: "A person reported dead lives.",
     deaths.SIGNALLED: "The owner of an open referral was told of a death, or that it was none.",
+    other_needs.RECORDED: "A survey named a need without a programme; `sector`.",
+    other_needs.MAPPED: "It was said what meets a need; `mapped_to`, `program_code`.",
     quotas.ADDED: "Places of a programme in a region and period were named.",
     quotas.CHANGED: "A quota was raised or lowered; `places`, `managed_here`.",
     accounts.CREATED: "A person or client was let in.",

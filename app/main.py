@@ -32,6 +32,7 @@ from app.routers import (
     letters,
     notifications,
     operations,
+    other_needs,
     quotas,
     reference,
     referral_answers,
@@ -170,6 +171,7 @@ def create_app(
         catalogue.router, accounts.router, sweeps.router, visits.router, households.router,
         imports.router, operations.router, dispatches.router, dispatches.answers_router,
         quotas.router, dossiers.router, letters.router, letters.public_router,
+        other_needs.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

@@ -16,6 +16,8 @@ from app.domain.errors import NotFound
 from app.domain.identifiers import Keys
 from app.domain.vocabulary import Sector
 
+# Sorts behind every sector.
+LAST = "~"
 PLACE = ("other_needs", "text")
 
 
@@ -75,6 +77,11 @@ class Counted:
     local_helper: int
     none_exists: int
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Where it stands in the order of counts."""
+        return self.village_code, self.sector or LAST
+
 
 N: Any = OtherNeed
 
@@ -99,6 +106,10 @@ class OtherNeeds:
         if need is None:
             raise NotFound
         return need
+
+    async def find(self, id: UUID) -> OtherNeed:
+        """The row, whoever may see it, without holding it."""
+        return (await self.session.scalars(sa.select(OtherNeed).where(N.id == id))).one()
 
     async def lock(self, id: UUID) -> OtherNeed:
         """The row as it is now, held until commit. Its complaint is locked before it."""
@@ -132,7 +143,7 @@ class OtherNeeds:
         limit: int,
     ) -> list[Counted]:
         """By village and sector; those without a sector last in each village."""
-        sector = sa.func.coalesce(N.sector, "~")
+        sector = sa.func.coalesce(N.sector, LAST)
 
         def having(*conditions: Any) -> Any:
             return sa.func.count().filter(*conditions)

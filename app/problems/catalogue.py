@@ -118,6 +118,7 @@ reopen_too_late|409|Sudah lewat 14 hari|It was closed more than 14 days ago|Ajuk
 reopened_twice|409|Sudah dua kali dibuka lagi|It was reopened twice already|Ajukan pengaduan baru.|File a new complaint.
 quota_full|409|Kuota penuh|The quota is full|Tunggu giliran, atau minta pengelola program menaikkan kuota.|Wait for a place, or let the programme's manager raise the quota.
 no_letter|409|Tidak ada surat rujukan|There is no letter|Surat ada sejak rujukan dikirim, selama tidak ditolak atau dibatalkan.|There is one from the sending on, unless the referral was declined or cancelled.
+drafted_already|409|Rujukan sudah dibuat|A referral has been drafted of it already|Lihat referral_id.|See referral_id.
 quota_overlaps|409|Sudah ada kuota untuk wilayah dan waktu ini|There is a quota for this region and time already|Ubah kuota yang ada, atau pilih waktu lain.|Change the one there is, or choose another time.
 quota_in_use|409|Kuota sedang dipakai|The quota is in use|Masih ada rujukan yang memegang tempat atau menunggu.|Referrals still hold places in it or wait for one.
 quota_below_taken|422|Kuota di bawah tempat yang sudah terpakai|The quota is below what is taken|Lihat errors untuk angka terkecil.|See errors for the least it can be.
@@ -169,6 +170,7 @@ nothing_visible|Tidak ada yang terbaca.|Holds nothing to read.
 character_not_allowed|Ada karakter yang tidak boleh.|Holds a character that is not allowed.
 item_ambiguous|Sebut satu saja: referral_id atau registry_change_id.|Name one: referral_id or registry_change_id.
 beneficiary_ambiguous|Sebut satu saja: member_id, household_id, atau name (dengan national_id).|Name one: member_id, household_id, or name (with national_id).
+mapping_ambiguous|Sebut program_code untuk program, helper untuk local_helper, dan keduanya tidak untuk none_exists.|Name program_code for program, helper for local_helper, and neither for none_exists.
 households_ambiguous|Sebut household_ids, atau region_code (dengan reason dan limit).|Name household_ids, or region_code (with reason and limit).
 no_head|Kepala rumah tangga belum disebut.|No head of the household is named.
 more_than_one_head|Lebih dari satu kepala rumah tangga.|More than one head of the household is named.

@@ -148,7 +148,8 @@ async def draft(
     for item in held:
         now = item.state in (ReferralState.DRAFT, *OPEN)
         if now and (item.beneficiary_key, item.program_code, item.purpose) == same:
-            if item.state is ReferralState.DRAFT and (need.wait_for or item.origin is origin):
+            of_survey = origin is Origin.SURVEY and item.origin is origin
+            if item.state is ReferralState.DRAFT and (need.wait_for or of_survey):
                 item.wait_for = _change_id(need)
             return item
     if existing := await referrals.open_for(key, need.program_code, need.purpose):

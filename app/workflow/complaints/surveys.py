@@ -14,7 +14,7 @@ from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionF
 from app.domain.survey_forms import FORMS, AnswerProblem
 from app.domain.surveys import Survey, SurveyContent, Surveys
 from app.domain.vocabulary import Sector
-from app.workflow import needs
+from app.workflow import needs, other_needs
 from app.workflow.history import log
 from app.workflow.needs import ProgramNeed
 from app.workflow.registry_changes import drafts
@@ -152,6 +152,9 @@ async def submit(
     ]
     await needs.check(session, complaint, wanted, "/program_needs/{}")
     await needs.replace_survey_drafts(session, complaint, wanted, typist, at)
+    others = [OtherNeed.model_validate(one) for one in content.other_needs]
+    said = [(one.text, one.sector) for one in others]
+    await other_needs.replace(session, complaint, said, typist, at)
 
 
 def _waiting(need: ProgramNeed, change_ids: list[UUID]) -> ProgramNeed:
