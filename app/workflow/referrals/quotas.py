@@ -100,10 +100,11 @@ async def serve(session: AsyncSession, quota: Quota, at: datetime, but: UUID | N
         quota.waiting -= 1
         quota.reserved += 1
         # It is sent anew, and its owner has its time from now on.
-        referral.sent_at = at
+        since = max(at, referral.stage_entered_at)
+        referral.sent_at = since
         referral.received_at = referral.answered_at = referral.informed_at = None
         referral.paused_for = timedelta(0)
-        step(session, referral, A.MOVE_UP, R.SENT, SYSTEM, max(at, referral.stage_entered_at))
+        step(session, referral, A.MOVE_UP, R.SENT, SYSTEM, since)
 
 
 async def open_line(session: AsyncSession, quota: Quota, at: datetime) -> None:
