@@ -197,10 +197,14 @@ def test_who_waited_in_a_quota_that_ended_comes_first_in_the_next(fresh_world: W
     run = world.sweep("waiting_lists")
     assert (run["found"], run["failed"]) == (1, 0)
     assert line(world, [newcomer]) == [("sent", None)]
-    # A place of a quota that has ended is still used, and given back there.
+    # A place of a quota that has ended is still used, and given back there; who is let to wait
+    # waits in the one now in force.
     did(world, OWNER, first, "grant")
+    did(world, OWNER, second, "waitlist")
+    assert [counts(world, path) for path in (village, again, later)] == [
+        (0, 1, 0), (0, 0, 0), (1, 0, 1),
+    ]  # fmt: skip
     did(world, OWNER, second, "decline", reason="other")
-    assert counts(world, village) == (0, 1, 0)
     assert counts(world, later) == (1, 0, 0)
 
 
@@ -212,7 +216,8 @@ def test_quotas_are_kept_by_the_programmes_manager_of_the_region(world: World) -
     refused(add(world, "NASI", 5), 404, "not_found")
     path = added(world, "PIP", 5, who="program.kota2", region="35.76.01")
     refused(change(world, path, 6, who="program.2"), 403, "role_not_allowed")
-    refused(world.as_(OWNER).get(path.replace("PIP", "PKH")), 404, "not_found")
+    for nowhere in (path.replace("PIP", "PKH"), f"{path[:-12]}{0:012}", f"{path[:-3]}xyz"):
+        refused(world.as_(OWNER).get(nowhere), 404, "not_found")
     quota = world.as_("agency-pkh").get(path).json()
     assert quota["region_code"] == "35.76.01"
     assert change(world, path, 7).json()["version"] == quota["version"] + 1

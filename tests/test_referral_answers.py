@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import pytest
 
 from tests.conftest import TLS, World
 from tests.flows import (
@@ -300,25 +299,22 @@ def test_an_owner_downloads_what_waits_fills_it_in_and_sends_it_back(fresh_world
     assert [one["state"] for one in said.json()["results"]] == ["granted"]
 
 
-@pytest.mark.parametrize(
-    ("line", "code"),
-    [
-        ("{id},mungkin,,", "answer_unknown"),
-        ("{id},declined,,", "reason_required"),
-        ("{id},declined,hujan,", "reason_not_allowed"),
-        ("1,granted,,", "invalid"),
-        ("{id},granted,,a\x01b", "character_not_allowed"),
-        ("{id},granted,," + "x" * 4001, "too_long"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_refused_as_a_whole(
-    world: World, line: str, code: str
-) -> None:
+def test_a_file_that_cannot_be_read_is_refused_as_a_whole(world: World) -> None:
     [id] = forwarded(world, named("Bu Tin", "PIP"))["referral_ids"]
-    head = "referral_id,status,reason,note"
-    answer = upload(world, OWNER, "\n".join([head, f"{id},granted,,", line.format(id=id)]))
-    refused(answer, 422, "validation_failed")
-    assert faults(answer) == {"/lines/3": code}
+    head, good = "referral_id,status,reason,note", f"{id},granted,,"
+    for line, code in (
+        (f"{id},mungkin,,", "answer_unknown"),
+        (f"{id},declined,,", "reason_required"),
+        (f"{id},declined,hujan,", "reason_not_allowed"),
+        ("1,granted,,", "invalid"),
+        (f"{id},granted,,a\x01b", "character_not_allowed"),
+        (f"{id},granted,," + "x" * 4001, "too_long"),
+    ):
+        answer = upload(world, OWNER, "\n".join([head, good, line]))
+        refused(answer, 422, "validation_failed")
+        assert faults(answer) == {"/lines/3": code}
+    answer = upload(world, OWNER, "\n".join([head, *[good] * 501]))
+    assert faults(answer) == {"/lines/502": "too_many"}
     assert referral(world, id)["state"] == "sent"
 
 

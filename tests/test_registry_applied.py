@@ -11,6 +11,7 @@ from tests.conftest import Cluster, World, serve
 from tests.flows import WATES, bring, hire, key, save_survey
 from tests.flows import done as done_with_complaint
 from tests.flows import get as get_complaint
+from tests.referring import forwarded, named
 from tests.test_registry_changes import (
     DESK,
     MANAGER,
@@ -747,7 +748,7 @@ def test_a_duplicate_that_is_merged_away_gives_its_place_to_the_next(fresh_world
     home, other = a_household(world), a_household(world)
     _, gone = referral_for(world, home["id"], home["members"][1]["id"])
     _, kept = referral_for(world, other["id"], other["members"][1]["id"])
-    _, waits = referral_for(world, other["id"], None)
+    waits, _ = forwarded(world, named("Bu Tin"), named("Bu Tin", "BPNT"))["referral_ids"]
     assert row(world, "referrals", waits)["waiting_number"] == 1
     change = merge_of(world, member_id=home["members"][1]["id"], into_id=other["members"][1]["id"])
     approved(world, change["id"])

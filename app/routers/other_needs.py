@@ -215,8 +215,7 @@ async def map_other_need(
     decides on; else, and for a local helper, the secretariat is told. It may be mapped anew until
     a referral was drafted.
     """
-    if not actor.holds(subject.village_code, Role.PROGRAM_MANAGER):
-        raise Forbidden("role_not_allowed")
+    other_needs.check_mapper(actor, subject)
     if await retry.known():
         await session.refresh(subject)
         return await _answer(session, subject, replayed=True)

@@ -12,7 +12,14 @@ from app.domain.actors import SECRETARIAT, Actor, Role
 from app.domain.complaints import Complaints
 from app.domain.errors import Forbidden
 from app.domain.identifiers import masked
-from app.domain.referrals import Origin, Referral, ReferralFilter, Referrals, ReferralState
+from app.domain.referrals import (
+    Origin,
+    Referral,
+    ReferralFilter,
+    Referrals,
+    ReferralState,
+    WaitingReferrals,
+)
 from app.domain.vocabulary import Purpose
 from app.routers.actions import Asked
 from app.routers.complaints.reads import EventRead
@@ -119,7 +126,7 @@ async def read(
     repository = Referrals(session)
     holders = await repository.holders_of([one.id for one in referrals], actor, at)
     complaints = await Complaints(session).by_ids({one.complaint_id for one in referrals})
-    positions = await repository.positions(referrals)
+    positions = await WaitingReferrals(session).positions(referrals)
     return [
         ReferralRead(
             **{

@@ -60,21 +60,25 @@ async def replace(
         log(session, RECORDED, need, actor, at, complaint_id=str(complaint.id), sector=sector)
 
 
+def check_mapper(actor: Actor, need: OtherNeed) -> None:
+    """Raises Forbidden for all but program managers of the region."""
+    if not actor.holds(need.village_code, Role.PROGRAM_MANAGER):
+        raise Forbidden("role_not_allowed")
+
+
 async def map_need(
     session: AsyncSession, actor: Actor, id: UUID, mapping: Mapping, version: int, at: datetime
 ) -> OtherNeed:
     """Say what meets a need. Of a programme a draft is made while its complaint takes one; later,
     and for a helper of the place, the secretariat is told.
 
-    Raises Forbidden for all but program managers of the region, Invalid for unknown programmes,
-    and Conflict `drafted_already` once a referral was made of it.
+    The caller has checked the role. Raises Invalid for unknown programmes, and Conflict
+    `drafted_already` once a referral was made of it.
     """
     kept = OtherNeeds(session)
     seen = await kept.find(id)
     complaint = await Complaints(session).lock(seen.complaint_id)
     need = await kept.lock(id)
-    if not actor.holds(need.village_code, Role.PROGRAM_MANAGER):
-        raise Forbidden("role_not_allowed")
     if version != need.version:
         raise PreconditionFailed("stale_version")
     if need.referral_id is not None:

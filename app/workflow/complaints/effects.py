@@ -249,8 +249,10 @@ async def return_to_supervisor(do: Doing) -> ComplaintState:
 
 @effect(A.FORWARD)
 async def forward(do: Doing) -> ComplaintState:
-    await items.send(do.session, do.complaint, do.actor, do.at)
+    # The registry first: its rows are locked before quotas and referrals, everywhere.
     await registry_items.forward(do.session, do.complaint, do.actor, do.at)
+    await do.session.flush()
+    await items.send(do.session, do.complaint, do.actor, do.at)
     do.complaint.forwarded_by = do.actor.id
     do.complaint.forwarded_at = do.at
     return S.FORWARDED

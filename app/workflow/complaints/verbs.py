@@ -11,7 +11,7 @@ from app.domain.actors import SECRETARIAT, SYSTEM, Actor, Role
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
 from app.domain.events import Events
-from app.domain.referrals import ANSWERED, Referral, Referrals, ReferralState
+from app.domain.referrals import ANSWERED, Referral, Referrals, ReferralState, WaitingReferrals
 from app.domain.registry_changes import SETTLED as SETTLED_CHANGES
 from app.domain.registry_changes import ChangeState, RegistryChange, RegistryChanges
 from app.domain.surveys import Surveys
@@ -88,7 +88,7 @@ async def _lock(
     """The complaint, and others whose referrals wait for a registry change that came with it."""
     waiting: list[UUID] = []
     if action in ENDS_CHANGES:
-        waiting = await Referrals(session).holders_waiting_on(id)
+        waiting = await WaitingReferrals(session).holders_waiting_on(id)
     if waiting in ([], [id]):
         return await Complaints(session).lock(id), []
     locked = await Complaints(session).lock_all(sorted({id, *waiting}))

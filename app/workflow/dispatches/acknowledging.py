@@ -51,6 +51,7 @@ async def acknowledge(
         upload(session, dispatch, complaints, actor, at)
     by_id = {one.id: one for one in changes}
     waited = await waiting.holders(session, list(by_id))
+    await waiting.hold(session, list(by_id))
     for row, answer in new:
         change = by_id[row.registry_change_id]
         MACHINE.check(ChangeCase(change), A.ACKNOWLEDGE, actor, Command(A.ACKNOWLEDGE))

@@ -119,7 +119,6 @@ async def send_one(
     if not has_place:
         item.answered_at = at
         step(session, item, A.WAITLIST, R.WAITLISTED, SYSTEM, at)
-        await quotas.serve_line(session, held, item, at)
 
 
 async def cancel(session: AsyncSession, complaint: Complaint, at: datetime) -> None:

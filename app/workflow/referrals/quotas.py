@@ -13,7 +13,7 @@ from app.domain.actors import SYSTEM
 from app.domain.base import JAKARTA, contains
 from app.domain.errors import Conflict
 from app.domain.quotas import Quota, Quotas
-from app.domain.referrals import Referral, Referrals, ReferralState
+from app.domain.referrals import Referral, ReferralState, WaitingReferrals
 from app.workflow.referrals.steps import step
 from app.workflow.referrals.table import ReferralAction
 
@@ -36,18 +36,13 @@ async def take(session: AsyncSession, held: Held, referral: Referral, at: dateti
     if quota is None:
         return True
     await _inherit(session, quota, held)
+    await serve(session, quota, at)
     referral.quota_id = quota.id
-    if quota.free and not quota.waiting:
+    if quota.free:
         quota.reserved += 1
         return True
     _join(quota, referral)
     return False
-
-
-async def serve_line(session: AsyncSession, held: Held, referral: Referral, at: datetime) -> None:
-    """Who has just joined a line may find places left in it."""
-    if (quota := _own(held, referral)) is not None:
-        await serve(session, quota, at)
 
 
 async def use(held: Held, referral: Referral, at: datetime) -> None:
@@ -95,7 +90,7 @@ async def serve(session: AsyncSession, quota: Quota, at: datetime, but: UUID | N
     """Move up whoever has waited the longest, as long as there are places."""
     if not quota.free or not quota.waiting:
         return
-    for referral in await Referrals(session).first_in_line(quota.id, quota.free, but):
+    for referral in await WaitingReferrals(session).first_in_line(quota.id, quota.free, but):
         referral.waiting_number = None
         quota.waiting -= 1
         quota.reserved += 1
@@ -161,7 +156,7 @@ async def _inherit(session: AsyncSession, quota: Quota, held: Held) -> None:
         if one.program_code == quota.program_code and one.waiting and one.ends_on < quota.starts_on
     ]
     for one in sorted(past, key=lambda one: (one.ends_on, one.id)):
-        moving = await Referrals(session).line_of(one.id, quota.region_code)
+        moving = await WaitingReferrals(session).line_of(one.id, quota.region_code)
         for referral in moving:
             one.waiting -= 1
             referral.quota_id = quota.id

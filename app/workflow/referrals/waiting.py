@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SYSTEM
 from app.domain.complaints import Complaint, Complaints
-from app.domain.referrals import Referral, Referrals, ReferralState
+from app.domain.referrals import Referral, Referrals, ReferralState, WaitingReferrals
 from app.domain.registry_changes import OPEN, UNCONFIRMED, ChangeState, RegistryChange
 from app.workflow.referrals import items, quotas
 from app.workflow.referrals.steps import step
@@ -38,20 +38,23 @@ def may_wait_for(
 
 async def holders(session: AsyncSession, change_ids: Sequence[UUID]) -> list[UUID]:
     """The complaints that hold referrals waiting for some changes: they are locked before these."""
-    return await Referrals(session).holders_waiting_for(change_ids)
+    return await WaitingReferrals(session).holders_waiting_for(change_ids)
+
+
+async def hold(session: AsyncSession, change_ids: Sequence[UUID]) -> None:
+    """Hold the quotas of all that waits for some changes: before any referral, in one order."""
+    await quotas.lock(session, await WaitingReferrals(session).waiting_for(change_ids))
 
 
 async def answered(session: AsyncSession, change: RegistryChange, at: datetime) -> None:
     """A locked change is confirmed, declined, rejected or withdrawn: what waited for it goes on,
     or ends. The complaints that hold it are locked; the caller settles them."""
-    referrals = Referrals(session)
-    seen = await referrals.waiting_for(change.id)
+    waiting = WaitingReferrals(session)
+    seen = await waiting.waiting_for([change.id])
     if not seen:
         return
     held = await quotas.lock(session, seen) if change.state is S.CONFIRMED else ()
-    for referral in await referrals.lock_all([one.id for one in seen]):
-        if referral.state not in (R.DRAFT, R.APPROVED):
-            continue
+    for referral in await waiting.lock_waiting_for(change.id):
         if change.state is not S.CONFIRMED:
             referral.reason = items.never(change)
             since = max(at, referral.stage_entered_at)

@@ -1,152 +1,33 @@
-"""Referrals: one need of one beneficiary, put to one programme."""
+"""Finding referrals and holding them."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
-from sqlmodel import Field, col
+from sqlmodel import col
 
-from app.domain.actors import Actor, Grant, Role, Scope
-from app.domain.base import CODE, InRegion, Record, enum_type, region_of, within
+from app.domain.actors import Actor, Role
+from app.domain.base import region_of, within
 from app.domain.complaints import Complaint, visible_to
 from app.domain.errors import NotFound
 from app.domain.households import Member
 from app.domain.identifiers import Keys
-from app.domain.registry_changes import RegistryChange
+from app.domain.referrals.rows import (
+    ANSWERABLE,
+    OPEN,
+    ComplaintReferral,
+    L,
+    Origin,
+    Referral,
+    ReferralFilter,
+    ReferralState,
+    T,
+)
+from app.domain.referrals.sight import owned_by, seen_by
 from app.domain.sweep_runs import not_parked
 from app.domain.vocabulary import Purpose
-
-
-class ReferralState(StrEnum):
-    DRAFT = "draft"
-    APPROVED = "approved"
-    SENT = "sent"
-    RECEIVED = "received"
-    INFO_REQUESTED = "info_requested"
-    GRANTED = "granted"
-    BENEFIT_CONFIRMED = "benefit_confirmed"
-    DECLINED = "declined"
-    WAITLISTED = "waitlisted"
-    CANCELLED = "cancelled"
-
-
-R = ReferralState
-OPEN = (R.APPROVED, R.SENT, R.RECEIVED, R.INFO_REQUESTED, R.WAITLISTED)
-UNSENT = (R.DRAFT, R.APPROVED)
-WITH_OWNER = (R.SENT, R.RECEIVED, R.INFO_REQUESTED, R.WAITLISTED)
-ANSWERABLE = (R.SENT, R.RECEIVED, R.WAITLISTED)
-# Answers after which the owner is waited for no longer.
-CLOSED_ANSWERS = (R.GRANTED, R.DECLINED, R.CANCELLED)
-ANSWERED = (R.GRANTED, R.BENEFIT_CONFIRMED, R.DECLINED, R.WAITLISTED, R.CANCELLED)
-
-
-class Origin(StrEnum):
-    """Where a draft came from: decides what a new survey may replace."""
-
-    SURVEY = "survey"
-    DESK = "desk"
-    WAIVER = "waiver"
-
-
-def _in(states: Sequence[ReferralState]) -> str:
-    return f"state in ({', '.join(repr(str(state)) for state in states)})"
-
-
-class Referral(InRegion, Record, table=True):
-    """A referral. `complaint_id` is the complaint it came from; others may hold it by a link."""
-
-    __tablename__ = "referrals"
-    __table_args__ = (
-        # At most one open referral per (beneficiary, programme, purpose).
-        sa.Index(
-            "uq_referrals_open", "beneficiary_key", "program_code", "purpose", unique=True,
-            postgresql_where=sa.text(_in(OPEN)),
-        ),
-        sa.Index("ix_referrals_program_code", "program_code", "regency_code", "state", "id"),
-        sa.Index("ix_referrals_next_step_at", "next_step_at", "id"),
-        sa.Index(
-            "uq_referrals_waiting_number", "quota_id", "waiting_number", unique=True,
-            postgresql_where=sa.text("waiting_number is not null"),
-        ),
-        sa.Index(
-            "ix_referrals_wait_for", "wait_for",
-            postgresql_where=sa.text("wait_for is not null"),
-        ),
-    )  # fmt: skip
-
-    version: int = 1
-    complaint_id: UUID = Field(foreign_key="complaints.id", index=True)
-    program_code: str = Field(sa_type=CODE, foreign_key="programs.code")
-    purpose: Purpose = Field(sa_type=enum_type(Purpose))
-    beneficiary_key: str = Field(sa_type=CODE, max_length=300)
-    beneficiary_name: str | None = Field(default=None, max_length=120)
-    beneficiary_national_id: bytes | None = None
-    member_id: UUID | None = Field(default=None, foreign_key="members.id", index=True)
-    household_id: UUID | None = Field(default=None, foreign_key="households.id", index=True)
-    origin: Origin = Field(sa_type=enum_type(Origin))
-    drafted_by: UUID
-    state: ReferralState = Field(default=R.DRAFT, sa_type=enum_type(ReferralState))
-    reason: str | None = Field(default=None, max_length=200)
-    created_at: datetime
-    sent_at: datetime | None = None
-    received_at: datetime | None = None
-    answered_at: datetime | None = None
-    informed_at: datetime | None = None
-    stage: int = 1
-    stage_entered_at: datetime
-    # Time that the owner spent waiting for an answer of ours does not count against it.
-    paused_for: timedelta = Field(default=timedelta(0), sa_type=sa.Interval)
-    due_at: datetime | None = None
-    next_step_at: datetime | None = None
-    steps_taken: int = 0
-    # The registry change that must be confirmed before it is sent.
-    wait_for: UUID | None = Field(default=None, foreign_key="registry_changes.id")
-    sent_by: UUID | None = None
-    # What the letter's QR code says; nobody can guess it.
-    letter_code: str | None = Field(default=None, sa_type=CODE, max_length=40, unique=True)
-    # The quota in which it has a place or, with a number drawn, stands in line for one.
-    quota_id: UUID | None = Field(default=None, foreign_key="quotas.id")
-    waiting_number: int | None = None
-
-    @property
-    def in_line(self) -> bool:
-        return self.waiting_number is not None
-
-
-class ComplaintReferral(InRegion, table=True):
-    """That a complaint holds a referral as an item: its own, or a link to an open one.
-
-    `origin` says where this complaint's need came from, whoever drafted the referral first.
-    """
-
-    __tablename__ = "complaint_referrals"
-    __table_args__ = (
-        sa.PrimaryKeyConstraint("complaint_id", "referral_id"),
-        sa.Index("ix_complaint_referrals_referral_id", "referral_id"),
-    )
-
-    complaint_id: UUID = Field(foreign_key="complaints.id")
-    referral_id: UUID = Field(foreign_key="referrals.id")
-    origin: Origin = Field(sa_type=enum_type(Origin))
-
-
-@dataclass(frozen=True, slots=True)
-class ReferralFilter:
-    state: ReferralState | None = None
-    program_code: str | None = None
-    region: str | None = None
-    complaint_id: UUID | None = None
-    household_id: UUID | None = None
-
-
-T: Any = Referral
-L: Any = ComplaintReferral
 
 
 class Referrals:
@@ -245,44 +126,6 @@ class Referrals:
         statement = sa.select(Referral).where(T.id.in_(ids)).order_by(T.id).with_for_update()
         return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
 
-    async def first_in_line(
-        self, quota_id: UUID, limit: int, but: UUID | None = None
-    ) -> list[Referral]:
-        """Who waits for a place the longest, held until commit; the quota is locked before."""
-        statement = (
-            sa.select(Referral)
-            .where(T.quota_id == quota_id, T.waiting_number.is_not(None), T.id != but)
-            .order_by(T.waiting_number)
-            .limit(limit)
-            .with_for_update()
-        )
-        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
-
-    async def line_of(self, quota_id: UUID, region_code: str) -> list[Referral]:
-        """Who waits in a quota's line and lives in a region, in their order; held until commit."""
-        statement = (
-            sa.select(Referral)
-            .where(T.quota_id == quota_id, T.waiting_number.is_not(None))
-            .where(within(Referral, (region_code,)))
-            .order_by(T.waiting_number)
-            .with_for_update()
-        )
-        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
-
-    async def positions(self, referrals: Sequence[Referral]) -> dict[UUID, int]:
-        """Where those of some referrals stand that wait in a line: 1 is the next."""
-        ids = [one.id for one in referrals if one.in_line]
-        if not ids:
-            return {}
-        ahead: Any = aliased(Referral)
-        count = (
-            sa.select(sa.func.count())
-            .where(ahead.quota_id == T.quota_id, ahead.waiting_number <= T.waiting_number)
-            .scalar_subquery()
-        )
-        rows = await self.session.execute(sa.select(T.id, count).where(T.id.in_(ids)))
-        return dict(rows.all())
-
     async def holders(self, id: UUID) -> list[UUID]:
         """The complaints that hold a referral as an item."""
         return list(
@@ -338,27 +181,6 @@ class Referrals:
         mine = T.member_id == member_id if member_id else T.household_id == household_id
         statement = sa.select(Referral).where(mine).order_by(T.id).with_for_update()
         return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
-
-    async def waiting_for(self, change_id: UUID) -> list[Referral]:
-        """Referrals that wait for a registry change and are not sent, held by nobody."""
-        statement = sa.select(Referral).where(T.wait_for == change_id, T.state.in_(UNSENT))
-        return list(await self.session.scalars(statement.order_by(T.id)))
-
-    async def holders_waiting_for(self, change_ids: Any) -> list[UUID]:
-        """The complaints that hold referrals waiting for some registry changes, by id."""
-        statement = (
-            sa.select(L.complaint_id)
-            .join(Referral, T.id == L.referral_id)
-            .where(T.wait_for.in_(change_ids), T.state.in_(UNSENT))
-        )
-        return sorted(set(await self.session.scalars(statement)))
-
-    async def holders_waiting_on(self, complaint_id: UUID) -> list[UUID]:
-        """The complaints that hold referrals waiting for a registry change of a complaint."""
-        changes = sa.select(RegistryChange.id).where(  # type: ignore[call-overload]
-            RegistryChange.complaint_id == complaint_id
-        )
-        return await self.holders_waiting_for(changes)
 
     async def of_people(
         self, household_id: UUID | None, member_ids: Sequence[UUID]
@@ -446,32 +268,3 @@ class Referrals:
             .with_for_update(skip_locked=True)
         )
         return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
-
-
-def owned_by(grants: Sequence[Grant]) -> Any:
-    """Referrals of the programmes and regions of some grants."""
-    return sa.or_(
-        sa.false(),
-        *(
-            sa.and_(T.program_code.in_(grant.program_codes), within(T, grant.region_codes))
-            for grant in grants
-        ),
-    )
-
-
-def seen_by(actor: Actor, at: datetime) -> Any:
-    """Whoever sees a complaint that holds it; its programme manager; its agency once it is sent."""
-    managed = owned_by([grant for grant in actor.grants if grant.role is Role.PROGRAM_MANAGER])
-    agencies = [grant for grant in actor.grants if grant.role is Role.AGENCY]
-    if Scope.REFERRALS_READ in actor.scopes:
-        agencies.append(Grant(Role.AGENCY, actor.region_codes, actor.program_codes))
-    through_complaint = (
-        sa.select(L.referral_id)
-        .join(Complaint, col(Complaint.id) == L.complaint_id)
-        .where(visible_to(actor, at))
-    )
-    return sa.or_(
-        T.id.in_(through_complaint),
-        managed,
-        sa.and_(T.sent_at.is_not(None), owned_by(agencies)),
-    )
