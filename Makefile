@@ -23,10 +23,10 @@ $(READY): requirements-dev.lock pyproject.toml
 	@touch $@
 
 test: $(READY) ## all tests, with coverage of what must be covered
-	@rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not deep" --cov --cov-report=
-	$(BIN)/coverage report --include='app/domain/*,app/workflow/*,app/auth.py' --fail-under=100
-	$(BIN)/coverage report --fail-under=95
+	@rm -rf .coverage && mkdir .coverage
+	COVERAGE_DIR=.coverage $(BIN)/python -m slipcover --json --out .coverage/tests.json \
+		-m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not deep"
+	$(BIN)/python -m tests.covered .coverage
 
 test-pg15: $(READY) ## the API and concurrency tests once more, against Debian's PostgreSQL 15
 	SLRT_TEST_POSTGRESQL=/usr/lib/postgresql/15/bin $(BIN)/python -m pytest -n 3 \

@@ -50,6 +50,7 @@ OTHER_EVENTS = {
     visits.OPENED: "A visit was opened and given to a facilitator; `kind`, `assigned_to`.",
     visits.REMINDED: "A visit was due; its facilitator was reminded.",
     visits.ESCALATED: "A visit was a day late; its supervisor was told.",
+    visits.MOVED: "A visit goes to the household that its own was merged into, or back.",
     centre.AT_CENTRE: "The data has come to the centre or to a programme's owner.",
     dispatches.MADE: "Approved changes were put into a batch; `rows` says how many.",
     dispatches.UPLOADED: "The batch was given to the centre.",

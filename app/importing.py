@@ -89,6 +89,9 @@ def summary(operation: Operation) -> list[str]:
     mapped = ", ".join(f"{n} by {how}" for how, n in result["regions_mapped"].items() if n)
     if mapped:
         lines.append(f"regions mapped: {mapped}")
+    twice = result["duplicates"]
+    if twice["pairs"]:
+        lines.append(f"{twice['pairs']} pairs look like one person, {twice['drafted']} drafted")
     if operation.attempts > 1:
         lines.append(f"went on after being cut off: attempt {operation.attempts}")
     if result["dry_run"]:

@@ -26,7 +26,8 @@ from app.deployment import prepare
 from app.keys import KeyRing
 from app.main import Lifetime, create_app
 from app.server import Server, create_server
-from app.settings import DEMO_CLIENT_SECRET, DEMO_PASSWORD, Settings
+from app.settings import DEMO_CLIENT_SECRET, DEMO_PASSWORD, Settings, get_settings
+from tests.processes import Shell
 
 TEMPLATE = "slrt_template"
 # One for all clients: reading the world's certificates takes longer than most calls.
@@ -225,3 +226,9 @@ def ordinary_user() -> str | None:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
     return next((name for name in ("nobody", "postgres") if name in names), None)
+
+
+@pytest.fixture
+def slrt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
+    yield Shell(monkeypatch, capsys)
+    get_settings.cache_clear()

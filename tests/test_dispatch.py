@@ -620,7 +620,7 @@ def test_a_referral_that_its_owner_has_is_at_the_centre(
 def test_a_complaint_that_only_links_is_not_there_before_it_is_forwarded(world: World) -> None:
     first = bring(world, "forwarded")
     id = first["referral_ids"][0]
-    linked = file(world)
+    linked = bring(world, "awaiting_manager")
     row = world.fetch("select province_code from referrals where id = $1", id)[0]
     world.fetch(
         "insert into complaint_referrals (complaint_id, referral_id, origin, province_code,"
@@ -631,6 +631,11 @@ def test_a_complaint_that_only_links_is_not_there_before_it_is_forwarded(world: 
     assert act_on_referral(world, PROGRAM, id, "acknowledge").status_code == 200
     assert get(world, FRONT, first["id"])["at_centre_at"] is not None
     assert get(world, FRONT, linked["id"])["at_centre_at"] is None
+    # What it waits for is with its owner from then on that it is forwarded.
+    sent = complaint_done(world, "manager", linked["id"], "forward")
+    assert sent["at_centre_at"] is not None
+    kinds = [one["type"] for one in events(world, linked["id"])]
+    assert kinds.count("complaint.at_centre") == 1
 
 
 # --- what the centre says ------------------------------------------------------------------------

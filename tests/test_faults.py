@@ -23,19 +23,20 @@ import asyncpg
 import httpx
 import pytest
 
-from app import cli, embedded, keys, logs
+from app import embedded, keys
 from app.database import create_engine, create_sessions
 from app.demo import load
 from app.deployment import prepare
 from app.domain.actors import SYSTEM
 from app.migrations import head
 from app.routers import bodies
-from app.settings import DEMO_PASSWORD, Settings, get_settings
+from app.settings import DEMO_PASSWORD, Settings
 from app.workflow.sweeps import SWEEPS
 from tests.conftest import PROGRAMS, TLS, Cluster, World, serve
 from tests.flows import bring, draft, etag, file, get, key
 from tests.processes import (
     SOMEWHERE,
+    Shell,
     data_folder,
     environment,
     finished,
@@ -54,40 +55,6 @@ def problem(answer: httpx.Response) -> dict[str, Any]:
     found: dict[str, Any] = answer.json()
     assert found["status"] == answer.status_code
     return found
-
-
-@dataclass
-class Shell:
-    """`slrt …` within this process, which starts it in no time."""
-
-    monkeypatch: pytest.MonkeyPatch
-    capsys: pytest.CaptureFixture[str]
-
-    def __call__(self, *command: str, **settings: Any) -> subprocess.CompletedProcess[str]:
-        with self.monkeypatch.context() as patch:
-            patch.chdir(SOMEWHERE)
-            for name in list(os.environ):
-                if name.startswith("SLRT_"):
-                    patch.delenv(name)
-            for name, value in settings.items():
-                patch.setenv(f"SLRT_{name.upper()}", str(value))
-            # The log of the tests is theirs.
-            patch.setattr(logs, "configure", lambda _: None)
-            get_settings.cache_clear()
-            self.capsys.readouterr()
-            with pytest.raises(SystemExit) as exit:
-                cli.main(list(command))
-            get_settings.cache_clear()
-        said = self.capsys.readouterr()
-        code = exit.value.code
-        assert isinstance(code, int)
-        return subprocess.CompletedProcess(command, code, said.out, said.err)
-
-
-@pytest.fixture
-def slrt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
-    yield Shell(monkeypatch, capsys)
-    get_settings.cache_clear()
 
 
 # A 2xx is sent after the commit

@@ -23,10 +23,11 @@ from tests import processes
 from tests.conftest import World, serve
 from tests.flows import NATIONAL_ID, bring, file, get, key
 from tests.processes import on
+from tests.registry_files import operation, own, send
 
 FAMILY_CARD = "3576022307159012"
-# Bytes that are no secrets, or that an operation keeps no longer than it needs them.
-IN_CLEAR = ("_index", "_sha256", "idempotency_keys.fingerprint", "operation_chunks.content")
+# Bytes that are no secrets.
+IN_CLEAR = ("_index", "_sha256", "idempotency_keys.fingerprint")
 
 
 @pytest.fixture
@@ -92,6 +93,9 @@ def test_a_key_is_added_used_and_retired(
         world, "awaiting_supervisor",
         subject={"national_id": NATIONAL_ID, "family_card_number": FAMILY_CARD, "name": "Siti"},
     )  # fmt: skip
+    waits = send(world, own({})).json()["id"]
+    [piece] = world.fetch("select content from operation_chunks")
+    assert b"Siti Aminah" not in piece["content"]
     before = counted(world, ring)
     assert before.keys() == {"k1"}
     assert "There is one sealing key alone" in slrt("rotate", code=1)
@@ -123,6 +127,9 @@ def test_a_key_is_added_used_and_retired(
         asked = {"national_id": NATIONAL_ID}
         found = other.as_("puskesos.wates").post("/complaints/search", json=asked).json()
         assert complaint["id"] in {one["id"] for one in found["items"]}
+        other.sweep("operations")
+        assert operation(other, waits)["status"] == "succeeded"
+    assert world.fetch("select from operation_chunks") == []
 
 
 def get_subject() -> dict[str, str | None]:

@@ -1,5 +1,6 @@
 """Deaths: shown, held, believed by two, told to those who must know, and taken back."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -17,8 +18,10 @@ from tests.flows import (
     save_survey,
     told_steps,
 )
+from tests.flows import act as complaint_act
 from tests.flows import done as complaint_done
 from tests.refusals import faults, refused
+from tests.registry_files import own, send
 from tests.test_registry_changes import (
     DESK,
     MANAGER,
@@ -235,6 +238,74 @@ def test_the_owners_of_pending_referrals_are_told_once(world: World) -> None:
     assert told_steps(world, who, referral["id"])[-1] == "death_revoked"
 
 
+def three_items(world: World, member: str) -> tuple[Json, Json, Json]:
+    """A complaint at the secretariat with a need of the person and one of the household."""
+    complaint = bring(world, "at_secretariat", category="program_not_received")
+    home = str(row(world, member)["household_id"])
+    own = refer(world, complaint, {"member_id": member}, "PIP").json()
+    family = refer(world, complaint, {"household_id": home}).json()
+    complaint_done(world, "front.1", complaint["id"], "submit_without_visit")
+    return complaint, own, family
+
+
+def referral(world: World, id: str) -> Json:
+    found: Json = world.as_("front.1").get(f"/referrals/{id}").json()
+    return found
+
+
+@pytest.mark.parametrize("when", ["before the supervisor", "before the manager"])
+@pytest.mark.parametrize("believed", [False, True])
+def test_nothing_goes_out_for_somebody_who_is_reported_dead(
+    world: World, when: str, believed: bool
+) -> None:
+    member = somebody(world)
+    complaint, own, family = three_items(world, member)
+    if when == "before the manager":
+        complaint_done(world, SUPERVISOR, complaint["id"], "approve")
+    found = reported(world, member)
+    if believed:
+        done(world, SUPERVISOR, found["id"], "approve")
+    assert referral(world, own["id"])["state"] != "cancelled"
+    if when == "before the supervisor":
+        complaint_done(world, SUPERVISOR, complaint["id"], "approve")
+        assert referral(world, own["id"])["state"] == "cancelled"
+    complaint_done(world, MANAGER, complaint["id"], "forward")
+    now = referral(world, own["id"])
+    reason = "deceased" if believed else "death_reported"
+    assert (now["state"], now["reason"], now["sent_at"]) == ("cancelled", reason, None)
+    assert referral(world, family["id"])["state"] == "sent"
+    # Should the person live, whoever drafted it is told that it is wanted again.
+    assert told_steps(world, "front.1", own["id"]) == []
+    done(world, MANAGER if believed else SUPERVISOR, found["id"], "reject", note="Hidup.")
+    assert told_steps(world, "front.1", own["id"]) == ["death_revoked"]
+    assert told_steps(world, "front.1", family["id"]) == []
+
+
+def test_where_all_was_for_somebody_reported_dead_it_is_answered_instead(world: World) -> None:
+    member = somebody(world)
+    complaint = bring(world, "at_secretariat", category="program_not_received")
+    own = refer(world, complaint, {"member_id": member}, "PIP").json()
+    complaint_done(world, "front.1", complaint["id"], "submit_without_visit")
+    reported(world, member)
+    answer = complaint_act(world, SUPERVISOR, complaint["id"], "approve")
+    refused(answer, 409, "nothing_to_forward")
+    assert referral(world, own["id"])["state"] == "draft"
+    complaint_done(world, SUPERVISOR, complaint["id"], "answer", note="Kami turut berduka.")
+
+
+def test_a_complaint_whose_approved_items_all_fall_is_answered_by_the_forward(
+    world: World,
+) -> None:
+    member = somebody(world)
+    complaint = bring(world, "at_secretariat", category="program_not_received")
+    refer(world, complaint, {"member_id": member}, "PIP")
+    complaint_done(world, "front.1", complaint["id"], "submit_without_visit")
+    complaint_done(world, SUPERVISOR, complaint["id"], "approve")
+    reported(world, member)
+    sent = complaint_done(world, MANAGER, complaint["id"], "forward")
+    assert (sent["state"], sent["outcome"]) == ("answered", "cancelled")
+
+
 # ── believed ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -252,13 +323,25 @@ def test_a_believed_death_ends_eligibility_and_the_manager_writes_the_day(world:
     assert types(world, member) == ["member.held", "member.reported_dead", "member.changed"]
 
 
+def test_the_day_of_a_death_is_that_of_the_offices(fresh_world: World) -> None:
+    member = somebody(fresh_world)
+    found = reported(fresh_world, member)
+    now = datetime.now(UTC)
+    # Six in the evening in UTC is one in the morning of the next day in Jakarta.
+    fresh_world.advance(seconds=round(((18 - now.hour) % 24 * 60 - now.minute) % 1440) * 60)
+    at = fresh_world.fetch("select slrt_now()")[0][0]
+    done(fresh_world, SUPERVISOR, found["id"], "approve")
+    tomorrow = at.date() + timedelta(days=1)
+    assert row(fresh_world, member)["presence_on"] == tomorrow
+    assert send(fresh_world, own({}), as_of=str(tomorrow)).status_code == 202
+
+
 @pytest.mark.parametrize(
     ("rest", "heir"),
     [
         ([("child", 1985), ("spouse", 1962)], 1),
         ([("child", 1990), ("child", 1985)], 1),
         ([("child", 2020), ("other", 1985)], 1),
-        ([("other", 1985), ("head", 1986)], 0),
         ([("child", 2020), ("child", 2018)], 1),
     ],
 )
@@ -345,10 +428,16 @@ def test_the_list_of_the_dead_that_the_centre_does_not_know(world: World) -> Non
     member = somebody(world)
     id = reported(world, member)["id"]
     assert id not in unknown()
-    done(world, SUPERVISOR, id, "approve")
-    assert id in unknown()
-    done(world, MANAGER, id, "approve")
-    assert id in unknown()
+    home = str(row(world, member)["household_id"])
+    for who in (SUPERVISOR, MANAGER):
+        # The list, the change and its household say the same.
+        assert done(world, who, id, "approve")["unconfirmed"]
+        assert id in unknown()
+        shown = world.as_("front.1").get(f"/households/{home}").json()
+        assert shown["unconfirmed_change_ids"] == [id]
+    other = proposed(world, kind="update_household", household_id=home, fields={"rt": "009"})
+    assert not done(world, SUPERVISOR, other["id"], "approve")["unconfirmed"]
+    assert other["id"] not in {one["id"] for one in changes_of(world, unconfirmed=True)}
     world.fetch("update registry_changes set state = 'confirmed' where id = $1", id)
     assert id not in unknown()
     known = changes_of(world, kind="report_death", unconfirmed=False)

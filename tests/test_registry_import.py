@@ -23,11 +23,12 @@ from openpyxl import Workbook
 from app import importing
 from app.database import create_engine, create_sessions
 from app.demo import registry_file
+from app.domain import registry_imports
 from app.domain.errors import Conflict, Invalid
 from app.domain.identifiers import national_id_warnings
 from app.domain.operations import LostLease, Operations, OperationStatus
 from app.domain.registry_imports import APPLY_LOCK, RegistryImports
-from app.domain.registry_statements import REGION_OF
+from app.domain.registry_statements.parts import REGION_OF
 from app.problems.catalogue import FAULTS
 from app.routers import bodies
 from app.workflow import operations
@@ -37,6 +38,7 @@ from app.workflow.imports.requests import ImportRequest
 from tests import processes
 from tests.conftest import World
 from tests.flows import NATIONAL_ID, key
+from tests.processes import Shell
 from tests.refusals import faults, refused
 from tests.registry_files import (
     HEADERS,
@@ -489,19 +491,21 @@ def test_a_number_is_held_against_birth_date_and_sex() -> None:
 # Regions
 
 
-def test_bps_codes_are_mapped_once_the_table_is_loaded(world: World, tmp_path: Path) -> None:
+def test_bps_codes_are_mapped_once_the_table_is_loaded(
+    world: World, tmp_path: Path, slrt: Shell
+) -> None:
     content = own({"region_code": "3576020003", "village_name": ""})
     assert landed(world, content)["faults"] == {"region_unknown": 1}
     table = tmp_path / "bps.csv"
     table.write_text("bps_code,region_code\n3576020003,35.76.02.1010\n")
     settings = processes.on_the_database_of(world)
     for _ in range(2):
-        done = processes.finished("regions", "load-bps", str(table), **settings)
+        done = slrt("regions", "load-bps", str(table), **settings)
         assert done.stdout == "1 codes\n"
     result = landed(world, content)
     assert result["regions_mapped"]["bps"] == 1
     table.write_text("bps_code,region_code\n3576020003,99.99.99.9999\n")
-    assert processes.finished("regions", "load-bps", str(table), **settings).returncode == 1
+    assert slrt("regions", "load-bps", str(table), **settings).returncode == 1
 
 
 # xlsx
@@ -681,6 +685,73 @@ def test_old_operations_are_forgotten(world: World) -> None:
     refused(world.as_("manager").get(f"/operations/{result['id']}"), 404, "not_found")
 
 
+# A first file lands while it is read
+
+
+def test_a_first_file_lands_bit_by_bit_and_comes_to_the_same_as_at_the_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def person(home: str, number: str, **more: str) -> dict[str, Any]:
+        return {"household_id": home, "member_number": number, "name": f"N{home}{number}",
+            "national_id": ""} | more  # fmt: skip
+
+    content = own(
+        person("A", "1"), person("A", "2", national_id=NATIONAL_ID), person("A", "3"),
+        person("B", "1"), person("B", "1", name="Again"), person("B", "2"),
+        person("C", "1", family_card_number="3576021001200001"), person("C", "2"),
+        person("D", "1", member_id="D-1"), person("D", "2"),
+        person("E", "1", ruta6="ABC123"), person("F", "1", ruta6="ABC123"),
+        person("F", "", name=""),
+        person("A", "4", address="Elsewhere"), person("A", "5", national_id=NATIONAL_ID),
+        person("A", "1", name="Once more"), person("B", "3"),
+        person("G", "1", national_id=NATIONAL_ID), person("H", "", name="Nobody's number"),
+        person("I", "1", national_id=OTHER_ID), person("I", "2", national_id=OTHER_ID),
+        person("J", "1"), person("K", "1"), person("J", "2"), person("L", "1"),
+    )  # fmt: skip
+    land, early = RegistryImports.land, []
+
+    async def counted(self: Any, line: int) -> bool:
+        done = await land(self, line)
+        early.append(await self.session.scalar(sa.text("select count(*) from members")))
+        return done
+
+    async def never(self: Any) -> bool:
+        return False
+
+    def of(*asked: str) -> list[Any]:
+        return sorted((tuple(row) for row in rows_of(world, *asked)), key=repr)
+
+    def everything() -> list[Any]:
+        return [
+            of("members m join households h on h.id = m.household_id"
+                " left join families f on f.id = m.family_id",
+                "m.registry_id, m.name, m.number, h.registry_id, h.address, m.warnings,"
+                " f.family_card_number_index, m.content_sha256", "h.registry_id is not null"),
+            of("registry_ids i join households h on h.id = i.household_id",
+                "i.kind, i.value, h.registry_id"),
+            of("welfare_ranks w join households h on h.id = w.household_id",
+                "h.registry_id, w.decile"),
+        ]  # fmt: skip
+
+    monkeypatch.setattr(run, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(registry_imports, "LINES_LANDING", 3)
+    monkeypatch.setattr(RegistryImports, "land", counted)
+    results, states = [], []
+    for _ in range(2):
+        world.cluster.execute(world.database, f"truncate {TABLES} cascade")
+        result = landed(world, content)
+        faults = [(one["line"], one["code"]) for one in listed(world, result.pop("id"))]
+        results.append((result, sorted(faults)))
+        states.append(everything())
+        monkeypatch.setattr(RegistryImports, "is_first", never)
+    assert states[0] == states[1]
+    assert results[0] == results[1]
+    assert len(states[0][0]) == result["rows_landed"] == 20
+    # The first went in little by little; the second all at the end.
+    assert len(early) > 2
+    assert 0 < early[0] < early[-1] < 20
+
+
 # Cut off, and gone on
 
 
@@ -709,7 +780,7 @@ def test_an_import_that_was_killed_goes_on_where_it_was(world: World) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "registry.csv"
         with path.open("wb") as file:
-            registry_file.write(file, 40_000, seed=3)
+            registry_file.write(file, 15_000, seed=3)
         with processes.running(*command(path), **settings) as process:
             processes.until(lambda: one(world, "select max(done) from operations") or 0 > 0)
             process.send_signal(signal.SIGKILL)
@@ -717,12 +788,12 @@ def test_an_import_that_was_killed_goes_on_where_it_was(world: World) -> None:
         assert one(world, "select count(*) from members where registry_id is not null") == 0
         assert one(world, "select status from operations") == "running"
         staged = one(world, "select count(*) from registry_rows")
-        assert 0 < staged < 40_000
+        assert 0 < staged < 15_000
         done = processes.finished(*command(path), **settings)
         assert done.returncode == 0, done.stderr
         assert "attempt 2" in done.stdout
-        assert "40000 rows read, " in done.stdout
-    assert one(world, "select count(*) from members where registry_id is not null") >= 39_900
+        assert "15000 rows read, " in done.stdout
+    assert one(world, "select count(*) from members where registry_id is not null") >= 14_900
     assert one(world, "select count(*) from operations") == 1
     assert one(world, "select count(*) from registry_rows") == 0
     assert one(
@@ -751,28 +822,28 @@ def test_an_import_that_was_killed_while_it_applies_left_nothing_and_is_done_aga
     assert one(world, "select attempts from operations") == 2
 
 
-def test_the_command_says_what_it_did_and_where_the_faults_are(world: World) -> None:
+def test_the_command_says_what_it_did_and_where_the_faults_are(world: World, slrt: Shell) -> None:
     settings = processes.on_the_database_of(world)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "registry.csv"
-        made = processes.finished("demo-registry", str(path), "--people", "200", "--faults")
+        made = slrt("demo-registry", str(path), "--people", "200", "--faults")
         assert made.stdout.startswith("200 people")
-        planned = processes.finished(*command(path, "--dry-run"), **settings)
+        planned = slrt(*command(path, "--dry-run"), **settings)
         assert "nothing was applied" in planned.stdout
-        done = processes.finished(*command(path, "--partial"), **settings)
+        done = slrt(*command(path, "--partial"), **settings)
         assert done.returncode == 0, done.stderr
         assert "200 rows read" in done.stdout
         assert "regions mapped" in done.stdout
         listed = path.with_name("registry.csv.faults.csv")
         assert str(listed) in done.stdout
         path.write_text("a,b\n1,2\n")
-        failed = processes.finished(*command(path), **settings)
+        failed = slrt(*command(path), **settings)
         assert failed.returncode == 1
         assert "wrong_columns" in failed.stdout
         assert "missing: name" in failed.stdout
         columns = path.with_name("map.json")
         columns.write_text('{"name": "a"}')
-        failed = processes.finished(*command(path, "--map", str(columns)), **settings)
+        failed = slrt(*command(path, "--map", str(columns)), **settings)
         assert failed.returncode == 1
         assert "map_invalid" in failed.stderr
 

@@ -126,8 +126,7 @@ def test_with_a_change_that_ends_before_it_is_forwarded_it_ends(world: World, ho
         done(world, SUPERVISOR, id, "answer", note="Dibantu BAZNAS.")
     gone = referral(world, waits)
     state = "rejected" if how == "refused" else "withdrawn"
-    expected = "complaint_ended" if how == "answered" else f"registry_change_{state}"
-    assert (gone["state"], gone["reason"]) == ("cancelled", expected)
+    assert (gone["state"], gone["reason"]) == ("cancelled", f"registry_change_{state}")
 
 
 def test_a_survey_that_is_corrected_says_anew_what_a_need_waits_for(world: World) -> None:

@@ -280,6 +280,12 @@ class Complaints:
         statement = sa.select(Complaint).where(C.id.in_(ids)).order_by(C.id).with_for_update()
         return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
 
+    async def of_household(self, household_id: UUID) -> set[UUID]:
+        """The complaints about a household, held by nobody."""
+        return set(
+            await self.session.scalars(sa.select(C.id).where(C.household_id == household_id))
+        )
+
     async def lock_of_household(self, household_id: UUID) -> list[Complaint]:
         """The complaints about a household, held until commit, in id order."""
         statement = sa.select(Complaint).where(C.household_id == household_id).order_by(C.id)

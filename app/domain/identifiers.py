@@ -4,7 +4,8 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
+from calendar import isleap
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.ext.asyncio import AsyncSession
 
 NONCE_BYTES = 12
+Row = UUID | tuple[UUID, int]
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,24 +35,39 @@ class Keys:
         assert isinstance(keys, Keys)
         return keys
 
-    def seal(self, value: str, table: str, column: str, row: UUID) -> bytes:
+    def seal(self, value: str, table: str, column: str, row: Row) -> bytes:
+        """A text sealed by `seal_bytes`."""
+        return self.seal_bytes(value.encode(), table, column, row)
+
+    def open(self, sealed: bytes, table: str, column: str, row: Row) -> str:
+        return self.open_bytes(sealed, table, column, row).decode()
+
+    def seal_bytes(self, value: bytes, table: str, column: str, row: Row) -> bytes:
         """AES-256-GCM, bound to the place: a sealed id copied to another row does not open.
 
         Layout: one byte length of the key id, key id, 12 bytes nonce, ciphertext with tag.
+        `row` is the row's id, or the parts of its primary key.
         """
-        nonce, key_id = secrets.token_bytes(NONCE_BYTES), self.current.encode()
-        sealed = _cipher(self.sealing[self.current]).encrypt(
-            nonce, value.encode(), _place(table, column, row)
-        )
-        return bytes([len(key_id)]) + key_id + nonce + sealed
+        return self.sealer(table, column)(value, row)
 
-    def open(self, sealed: bytes, table: str, column: str, row: UUID) -> str:
+    def sealer(self, table: str, column: str) -> Callable[[bytes, Row], bytes]:
+        """`seal_bytes` for many values of one column."""
+        key_id = self.current.encode()
+        mark = bytes([len(key_id)]) + key_id
+        encrypt = _cipher(self.sealing[self.current]).encrypt
+
+        def seal(value: bytes, row: Row) -> bytes:
+            nonce = secrets.token_bytes(NONCE_BYTES)
+            return mark + nonce + encrypt(nonce, value, _place(table, column, row))
+
+        return seal
+
+    def open_bytes(self, sealed: bytes, table: str, column: str, row: Row) -> bytes:
         length = sealed[0]
         key_id, rest = sealed[1 : 1 + length].decode(), sealed[1 + length :]
-        opened = _cipher(self.sealing[key_id]).decrypt(
+        return _cipher(self.sealing[key_id]).decrypt(
             rest[:NONCE_BYTES], rest[NONCE_BYTES:], _place(table, column, row)
         )
-        return opened.decode()
 
     def blind(self, value: str) -> bytes:
         """The same for the same number, wherever it stands; says nothing about it."""
@@ -72,8 +89,9 @@ def _cipher(key: bytes) -> AESGCM:
     return AESGCM(key)
 
 
-def _place(table: str, column: str, row: UUID) -> bytes:
-    return f"{table}.{column}.{row}".encode()
+def _place(table: str, column: str, row: Row) -> bytes:
+    parts = row if isinstance(row, tuple) else (row,)
+    return f"{table}.{column}.{'.'.join(map(str, parts))}".encode()
 
 
 def masked(number: str | None) -> str | None:
@@ -100,7 +118,12 @@ def masked_name(name: str) -> str:
 
 def birth_date_in(national_id: str) -> tuple[int, int, int] | None:
     """(day, month, two-digit year) as a national id says them; None where they cannot be."""
-    day, month, year = (int(national_id[n : n + 2]) for n in (6, 8, 10))
+    return _birth_date(national_id[6:12])
+
+
+@lru_cache(maxsize=2**16)
+def _birth_date(digits: str) -> tuple[int, int, int] | None:
+    day, month, year = (int(digits[n : n + 2]) for n in (0, 2, 4))
     # A woman's day of birth stands there with 40 on top.
     day = day - 40 if day > 40 else day
     try:
@@ -108,6 +131,19 @@ def birth_date_in(national_id: str) -> tuple[int, int, int] | None:
     except ValueError:
         return None
     return day, month, year
+
+
+def birth_date_by_age(national_id: str, age: int, on: date) -> date | None:
+    """The birth date of a national id where the age agrees with it within a year."""
+    said = birth_date_in(national_id)
+    if said is None:
+        return None
+    day, month, year = said
+    for century in (1900, 2000):
+        turned = on.year - century - year - ((month, day) > (on.month, on.day))
+        if abs(turned - age) <= 1 and ((day, month) != (29, 2) or isleap(century + year)):
+            return date(century + year, month, day)
+    return None
 
 
 def national_id_warnings(

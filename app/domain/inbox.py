@@ -27,12 +27,13 @@ from app.domain.complaints import (
 )
 from app.domain.notifications import SubjectKind
 from app.domain.referrals import CLOSED_ANSWERS, ReferralState, T, owned_by
-from app.domain.registry_changes import ChangeState, RegistryChange
+from app.domain.registry_changes import ChangeOrigin, ChangeState, RegistryChange
 from app.domain.visits import V, VisitState
 from app.domain.vocabulary import Priority
 
 S, R = ComplaintState, ReferralState
 K: Any = RegistryChange
+FOUND_TWICE = sa.and_(K.state == ChangeState.DRAFT, K.origin == ChangeOrigin.IMPORT)
 UNANSWERED_AFTER = timedelta(days=120)
 
 
@@ -146,7 +147,10 @@ def _visit_reasons(actor: Actor, at: datetime) -> list[tuple[Why, Any]]:
 
 
 def _change_reasons(actor: Actor) -> list[tuple[Why, Any]]:
-    """Registry changes that no undecided complaint carries: they have a clock of their own."""
+    """Registry changes that no undecided complaint carries: they have a clock of their own.
+
+    What an import found has none until somebody puts it forward.
+    """
     me = sa.literal(actor.id)
     mine = sa.or_(K.proposed_by == me, me == sa.any_(K.authors))
     others = sa.and_(~mine, K.approved_by.is_distinct_from(me))
@@ -167,7 +171,7 @@ def _change_reasons(actor: Actor) -> list[tuple[Why, Any]]:
     add(Why.POOL, managed, approved)
     add(Why.ESCALATED, managed, sa.or_(proposed, back), level >= 2)
     add(Why.ESCALATED, actor.regions(Role.HEAD), approved, level >= 1)
-    add(Why.POOL, actor.regions(Role.PUSKESOS_OFFICER, *SECRETARIAT), back)
+    add(Why.POOL, actor.regions(Role.PUSKESOS_OFFICER, *SECRETARIAT), sa.or_(back, FOUND_TWICE))
     reasons.append((Why.ASSIGNED, sa.and_(K.proposed_by == me, back)))
     return reasons
 
@@ -250,7 +254,7 @@ def _waiting(actor: Actor, at: datetime) -> Any:
         )
         .outerjoin(Complaint, col(Complaint.id) == K.complaint_id)
         .where(
-            K.due_at.is_not(None),
+            sa.or_(K.due_at.is_not(None), FOUND_TWICE),
             sa.or_(*(none + [condition for _, condition in changes])),
         )
     )

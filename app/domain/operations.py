@@ -13,6 +13,7 @@ from sqlmodel import Field, SQLModel, col
 from app.domain.actors import Actor, Role
 from app.domain.base import CODE, JSON, Record, enum_type
 from app.domain.errors import Conflict, NotFound
+from app.domain.identifiers import Keys
 
 READERS = (Role.MANAGER, Role.HEAD)
 LEASE = timedelta(seconds=60)
@@ -20,6 +21,7 @@ LEASE = timedelta(seconds=60)
 ABANDONED = timedelta(minutes=10)
 KEPT_FOR = timedelta(days=7)
 CHUNK = 1024 * 1024
+CHUNK_PLACE = ("operation_chunks", "content")
 FAULTS_LISTED = 100_000
 ACCEPT_LOCK = 0x51_2A
 
@@ -76,7 +78,7 @@ class Operation(Record, table=True):
 
 
 class OperationChunk(SQLModel, table=True):
-    """A piece of an operation's stored input, in order."""
+    """A sealed piece of an operation's stored input, in order; let go when it ends."""
 
     __tablename__ = "operation_chunks"
     __table_args__ = (sa.PrimaryKeyConstraint("operation_id", "number"),)
@@ -139,17 +141,18 @@ class Operations:
         )  # fmt: skip
 
     async def store(self, id: UUID, file: IO[bytes]) -> None:
-        """Keep the input in pieces."""
+        """Keep the input in sealed pieces."""
         file.seek(0)
-        number = 0
+        number, keys = 0, Keys.of(self.session)
         while piece := file.read(CHUNK):
-            self.session.add(OperationChunk(operation_id=id, number=number, content=piece))
+            content = keys.seal_bytes(piece, *CHUNK_PLACE, (id, number))
+            self.session.add(OperationChunk(operation_id=id, number=number, content=content))
             await self.session.flush()
             number += 1
 
     async def pieces(self, id: UUID) -> AsyncIterator[bytes]:
         """The stored input, piece by piece."""
-        number = 0
+        number, keys = 0, Keys.of(self.session)
         while True:
             statement = sa.select(col(OperationChunk.content)).where(
                 col(OperationChunk.operation_id) == id, col(OperationChunk.number) == number
@@ -157,7 +160,7 @@ class Operations:
             piece = await self.session.scalar(statement)
             if piece is None:
                 return
-            yield piece
+            yield keys.open_bytes(piece, *CHUNK_PLACE, (id, number))
             number += 1
 
     async def get(self, id: UUID, actor: Actor) -> Operation:
@@ -214,7 +217,7 @@ class Operations:
                 ROW.regency_code == regency_code, ROW.finished_at.is_(None),
                 ROW.params["local"].as_boolean(), ROW.params["digest"].astext == digest,
             )
-            .with_for_update()
+            .with_for_update(key_share=True)
             .execution_options(populate_existing=True)
         )  # fmt: skip
         found: Operation | None = (await self.session.scalars(statement.limit(1))).one_or_none()

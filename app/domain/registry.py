@@ -25,7 +25,7 @@ from app.domain.households import (
     WelfareRank,
 )
 from app.domain.identifiers import Keys
-from app.domain.registry_changes import UNCONFIRMED, RegistryChange
+from app.domain.registry_changes import RegistryChange, is_unconfirmed
 
 F: Any = Family
 H: Any = Household
@@ -212,8 +212,8 @@ class Registry:
         return list(await self.session.scalars(statement.order_by(row.program_code, row.id)))
 
     async def unconfirmed(self, household_id: UUID) -> list[UUID]:
-        """The changes applied here that the centre has not answered."""
-        statement = sa.select(C.id).where(C.household_id == household_id, C.state.in_(UNCONFIRMED))
+        """The changes in force here that the centre has not answered."""
+        statement = sa.select(C.id).where(C.household_id == household_id, is_unconfirmed())
         return list(await self.session.scalars(statement.order_by(C.id)))
 
     async def everybody(self, household: Household) -> list[Member]:
@@ -285,7 +285,7 @@ def _born_like(wanted: date) -> Any:
 
 def _narrowed(wanted: HouseholdFilter) -> list[Any]:
     source = sa.select(V.source).where(V.id == H.registry_version_id).scalar_subquery()
-    open_ = sa.exists().where(C.household_id == H.id, C.state.in_(UNCONFIRMED))
+    open_ = sa.exists().where(C.household_id == H.id, is_unconfirmed())
     conditions = (
         (wanted.region, lambda: within(Household, (str(wanted.region),))),
         (wanted.decile_min, lambda: H.decile >= wanted.decile_min),

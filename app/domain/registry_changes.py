@@ -105,6 +105,8 @@ class RegistryChange(InRegion, Record, table=True):
     # The death that is revoked, and the other way round.
     revokes_id: UUID | None = Field(default=None, foreign_key="registry_changes.id")
     revoked_by_id: UUID | None = Field(default=None, foreign_key="registry_changes.id")
+    # The death that this new head stands or falls with.
+    follows_id: UUID | None = Field(default=None, foreign_key="registry_changes.id", index=True)
     content: bytes
     refused_fields: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
     base_version: int | None = None
@@ -127,6 +129,13 @@ class RegistryChange(InRegion, Record, table=True):
     next_step_at: datetime | None = None
     escalation_level: int = 0
     steps_taken: int = 0
+
+    @property
+    def unconfirmed(self) -> bool:
+        """In force here, and the centre has not said yes or no: a death from the supervisor's
+        approval on, until somebody revokes it."""
+        believed = self.kind is K.REPORT_DEATH and self.state is S.SUPERVISOR_APPROVED
+        return self.revoked_by_id is None and (believed or self.state in UNCONFIRMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +161,7 @@ class ChangeFilter:
     complaint_id: UUID | None = None
     household_id: UUID | None = None
     member_id: UUID | None = None
-    # True: applied here and not yet confirmed by the centre.
+    # True: in force here and not yet confirmed by the centre.
     unconfirmed: bool | None = None
 
 
@@ -207,6 +216,11 @@ class RegistryChanges:
         statement = sa.select(RegistryChange).where(R.id.in_(ids))
         return {one.id: one for one in await self.session.scalars(statement)}
 
+    async def with_followers(self, id: UUID) -> list[RegistryChange]:
+        """A change with those that were made because of it, in id order."""
+        statement = sa.select(RegistryChange).where(sa.or_(R.id == id, R.follows_id == id))
+        return list(await self.session.scalars(statement.order_by(R.id)))
+
     async def lock_all(self, ids: Sequence[UUID]) -> list[RegistryChange]:
         """Several rows, held until commit, in id order so that two lockers cannot meet head-on."""
         statement = sa.select(RegistryChange).where(R.id.in_(ids)).order_by(R.id)
@@ -255,7 +269,7 @@ class RegistryChanges:
         if wanted.region is not None:
             statement = statement.where(within(R, (wanted.region,)))
         if wanted.unconfirmed is not None:
-            unknown = R.state.in_([S.SUPERVISOR_APPROVED, *UNCONFIRMED])
+            unknown = is_unconfirmed()
             statement = statement.where(unknown if wanted.unconfirmed else ~unknown)
         if after is not None:
             statement = statement.where(R.id < after)
@@ -320,9 +334,16 @@ class RegistryChanges:
         return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
 
 
+def is_unconfirmed() -> Any:
+    """`RegistryChange.unconfirmed`, in SQL."""
+    believed = sa.and_(R.kind == K.REPORT_DEATH, R.state == S.SUPERVISOR_APPROVED)
+    return sa.and_(R.revoked_by_id.is_(None), sa.or_(believed, R.state.in_(UNCONFIRMED)))
+
+
 def seen_by(actor: Actor, at: datetime) -> Any:
     """The offices of the region, the supervisors of the city, the proposer, and whoever sees the
-    complaint it came with; program_managers from the manager's approval on."""
+    complaint it came with; program_managers from the manager's approval on; the facilitators of
+    the place what an import found."""
     offices = actor.regions(
         Role.PUSKESOS_OFFICER, *SECRETARIAT, Role.MANAGER, Role.HEAD, Role.DATA_PROTECTION_OFFICER
     )
@@ -330,7 +351,8 @@ def seen_by(actor: Actor, at: datetime) -> Any:
     seen = [mine, within(R, offices), within(R, cities(actor.regions(Role.SUPERVISOR)))]
     if managed := actor.regions(Role.PROGRAM_MANAGER):
         seen.append(sa.and_(within(R, managed), R.applied_at.is_not(None)))
-    if actor.regions(Role.FACILITATOR):
+    if visited := actor.regions(Role.FACILITATOR):
+        seen.append(sa.and_(R.origin == ChangeOrigin.IMPORT, within(R, visited)))
         in_sight = sa.select(Complaint.id).where(visible_to(actor, at))  # type: ignore[call-overload]
         seen.append(R.complaint_id.in_(in_sight))
     return sa.or_(sa.false(), *seen)

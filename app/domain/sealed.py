@@ -11,6 +11,7 @@ from app.domain.complaints import Complaint
 from app.domain.dispatches import DispatchRow
 from app.domain.households import CARD_PLACE, Family, Member
 from app.domain.identifiers import Keys
+from app.domain.operations import CHUNK_PLACE, OperationChunk
 from app.domain.other_needs import OtherNeed
 from app.domain.referrals import Referral
 from app.domain.registry_changes import RegistryChange
@@ -20,12 +21,15 @@ from app.domain.surveys import Survey
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A sealed column. `bound_to` is the place it was sealed for, `row` whose id it is bound to."""
+    """A sealed column. `bound_to` is the place it was sealed for, `row` whose id it is bound to;
+    with `part`, the number of a piece of it. `at_once`: how many values fit into memory."""
 
     table: Any
     column: str
     bound_to: tuple[str, str]
     row: str = "id"
+    part: str | None = None
+    at_once: int = 500
 
     @property
     def name(self) -> str:
@@ -49,6 +53,7 @@ SEALED = (
     Sealed(RegistryRow, "national_id", ("members", "national_id"), "member_id"),
     Sealed(RegistryRow, "family_card_number", CARD_PLACE, "family_id"),
     _own(Survey, "content"),
+    Sealed(OperationChunk, "content", CHUNK_PLACE, "operation_id", part="number", at_once=16),
     Sealed(DispatchRow, "content", ("dispatch_rows", "content"), "registry_change_id"),
 )
 Place = tuple[Any, ...]
@@ -85,13 +90,14 @@ class SealedValues:
         await self._patiently()
         keys, table = Keys.of(self.session), sa.inspect(sealed.table).local_table
         column, primary = table.c[sealed.column], list(table.primary_key.columns)
+        part: Any = table.c[sealed.part] if sealed.part else sa.null()
         key_id = keys.current.encode()
         mark = bytes([len(key_id)]) + key_id
         statement = (
-            sa.select(*primary, table.c[sealed.row], column)
+            sa.select(*primary, table.c[sealed.row], part, column)
             .where(column.is_not(None), sa.func.substr(column, 1, len(mark)) != mark)
             .order_by(*primary)
-            .limit(limit)
+            .limit(min(limit, sealed.at_once))
             .with_for_update(skip_locked=True)
         )
         if after is not None:
@@ -104,13 +110,14 @@ class SealedValues:
                 .values({column: sa.bindparam("anew")})
             )
             await self.session.execute(anew, [self._anew(sealed, row) for row in rows])
-        return [row[:-2] for row in rows]
+        return [row[:-3] for row in rows]
 
     def _anew(self, sealed: Sealed, row: tuple[Any, ...]) -> dict[str, Any]:
-        *place, bound_to, value = row
+        *place, id, part, value = row
         keys = Keys.of(self.session)
-        plain = keys.open(value, *sealed.bound_to, bound_to)
-        anew = keys.seal(plain, *sealed.bound_to, bound_to)
+        bound_to = id if part is None else (id, part)
+        plain = keys.open_bytes(value, *sealed.bound_to, bound_to)
+        anew = keys.seal_bytes(plain, *sealed.bound_to, bound_to)
         return {f"at_{n}": one for n, one in enumerate(place)} | {"anew": anew}
 
     async def _patiently(self) -> None:

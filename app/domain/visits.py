@@ -161,6 +161,29 @@ class Visits:
         statement = statement.execution_options(populate_existing=True)
         return (await self.session.scalars(statement)).one()
 
+    async def lock_open_at(self, household_ids: Sequence[UUID]) -> list[Visit]:
+        """The open visits to some households, held until commit, in id order."""
+        statement = (
+            sa.select(Visit)
+            .where(V.household_id.in_(household_ids), V.state == VisitState.OPEN)
+            .order_by(V.id)
+            .with_for_update()
+        )
+        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
+    async def lock_open_for(self, complaint_id: UUID) -> list[Visit]:
+        """The open visit for a complaint, if there is one; held until commit."""
+        statement = (
+            sa.select(Visit)
+            .where(V.complaint_id == complaint_id, V.state == VisitState.OPEN)
+            .with_for_update()
+        )
+        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
+    async def open_at(self, household_id: UUID) -> list[Visit]:
+        """The open visits to a household, those for complaints left out."""
+        return [one for kind in VisitKind for one in await self.open_of(kind, [household_id])]
+
     async def by_ids(self, ids: Sequence[UUID]) -> list[Visit]:
         """Some visits, in the order of their ids."""
         statement = sa.select(Visit).where(V.id.in_(ids)).order_by(V.id)

@@ -15,7 +15,6 @@ from app.domain.errors import Fault, Invalid
 from app.domain.households import Household, Households, Member
 from app.domain.identifiers import NUMBERS, masked
 from app.domain.registry_changes import (
-    UNCONFIRMED,
     ChangeContent,
     ChangeFilter,
     ChangeKind,
@@ -71,7 +70,9 @@ class FieldRead(BaseModel):
 class ChangeRead(BaseModel):
     """A registry change, with what the caller may do now.
 
-    `unconfirmed`: applied here, and not yet confirmed by the centre.
+    `unconfirmed`: in force here, and not yet confirmed by the centre; a death is from the
+    supervisor's approval on, an other change from the manager's. `follows_id`: the reported death
+    that a new head stands or falls with.
     """
 
     id: UUID
@@ -86,6 +87,7 @@ class ChangeRead(BaseModel):
     into_id: UUID | None
     revokes_id: UUID | None
     revoked_by_id: UUID | None
+    follows_id: UUID | None
     region_code: Code
     base_version: Count | None
     present_version: Count | None
@@ -291,7 +293,7 @@ def _shown_whole(
         people=[_masked(one) for one in content.people],
         evidence=content.evidence,
         note=content.note,
-        unconfirmed=change.state in UNCONFIRMED,
+        unconfirmed=change.unconfirmed,
         actions=actions,
     )
 

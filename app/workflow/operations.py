@@ -12,7 +12,7 @@ from app.domain.errors import Conflict
 from app.domain.operations import LostLease, Operation, Operations, OperationStatus
 from app.domain.registry_rows import RegistryRows
 from app.workflow.imports.requests import check_importer
-from app.workflow.imports.run import Import, Told, nobody
+from app.workflow.imports.run import DRAFTING, Import, Told, nobody
 
 logger = logging.getLogger("slrt.operations")
 Sessions = async_sessionmaker[AsyncSession]
@@ -65,23 +65,24 @@ async def _give_back(sessions: Sessions, operation: Operation) -> None:
     if operation.attempts < ATTEMPTS:
         return
     async with sessions.begin() as session:
+        reached = (await Operations(session).find(operation.id)).state
         await RegistryRows(session).clear(operation.id)
         await Operations(session).finish(
             operation.id, operation.fence, OperationStatus.FAILED, problem="internal_error",
-            result={"attempts": operation.attempts},
+            result=reached.get("result", {}) | {"attempts": operation.attempts},
         )  # fmt: skip
 
 
 async def cancel(session: AsyncSession, actor: Actor, operation: Operation) -> Operation:
     """Stop an operation: at once where nobody runs it, else at its next step.
 
-    What was applied stays applied.
+    Raises Conflict `operation_finished` also once an import is applied: it stays so.
     """
     operations = Operations(session)
     operation = await operations.lock(operation.id)
     if operation.created_by != actor.id:
         check_importer(actor, operation.regency_code or "")
-    if operation.finished_at is not None:
+    if operation.finished_at is not None or operation.state.get("phase") == DRAFTING:
         raise Conflict("operation_finished")
     operation.cancel_requested = True
     await session.flush()

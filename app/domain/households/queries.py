@@ -108,6 +108,19 @@ class Households:
         statement = statement.execution_options(populate_existing=True)
         return (await self.session.scalars(statement)).one()
 
+    async def hold(self, ids: Sequence[UUID]) -> None:
+        """Hold several until commit, in id order so that two lockers cannot meet head-on."""
+        row = col(Household.id)
+        await self.session.execute(
+            sa.select(row).where(row.in_(ids)).order_by(row).with_for_update()
+        )
+
+    async def hold_people(self, ids: Sequence[UUID], household_ids: Sequence[UUID]) -> None:
+        """Hold people, and everybody of some households, until commit, in id order."""
+        row, home = col(Member.id), col(Member.household_id)
+        statement = sa.select(row).where(sa.or_(row.in_(ids), home.in_(household_ids)))
+        await self.session.execute(statement.order_by(row).with_for_update())
+
     async def members_of(self, ids: Sequence[UUID]) -> dict[UUID, list[Member]]:
         """The present members of some households, the dead among them."""
         statement = (

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -134,11 +135,6 @@ class Referrals:
             )
         )
 
-    async def holders_of_any(self, ids: Collection[UUID]) -> list[UUID]:
-        """The complaints that hold any of some referrals, by id."""
-        statement = sa.select(L.complaint_id).where(L.referral_id.in_(ids)).distinct()
-        return sorted(await self.session.scalars(statement))
-
     async def holders_of(
         self, ids: Sequence[UUID], actor: Actor, at: datetime
     ) -> dict[UUID, list[UUID]]:
@@ -174,22 +170,20 @@ class Referrals:
             found[complaint_id].append(referral)
         return found
 
-    async def of_beneficiary(
-        self, *, member_id: UUID | None = None, household_id: UUID | None = None
-    ) -> list[Referral]:
-        """Referrals for a member, or for a household and all in it; held until commit."""
-        mine = T.member_id == member_id if member_id else T.household_id == household_id
-        statement = sa.select(Referral).where(mine).order_by(T.id).with_for_update()
-        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+    async def for_member(self, member_id: UUID) -> list[Referral]:
+        """Referrals for a member, held by nobody."""
+        statement = sa.select(Referral).where(T.member_id == member_id).order_by(T.id)
+        return list(await self.session.scalars(statement))
 
-    async def of_people(
-        self, household_id: UUID | None, member_ids: Sequence[UUID]
-    ) -> list[Referral]:
-        """Referrals for a household or some people, held by nobody; newest first."""
-        mine = T.member_id.in_(member_ids)
-        if household_id is not None:
-            mine = sa.or_(mine, T.household_id == household_id)
-        statement = sa.select(Referral).where(mine).order_by(T.id.desc())
+    async def lock_for(self, household_id: UUID | None, member_id: UUID | None) -> list[Referral]:
+        """Referrals for a member, or else for a household and all in it; held until commit."""
+        statement = sa.select(Referral).where(_for(household_id, member_id)).order_by(T.id)
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+        return list(await self.session.scalars(statement))
+
+    async def for_household(self, household_id: UUID) -> list[Referral]:
+        """Referrals for a household and all in it, held by nobody."""
+        statement = sa.select(Referral).where(_for(household_id, None)).order_by(T.id)
         return list(await self.session.scalars(statement))
 
     async def of_household(
@@ -202,9 +196,8 @@ class Referrals:
     ) -> list[Referral]:
         """Referrals for a household and for all who live in it, newest first; `only` those that an
         actor sees, where one is given."""
-        people = sa.select(col(Member.id)).where(col(Member.household_id) == household_id)
-        mine = sa.or_(T.household_id == household_id, T.member_id.in_(people))
-        statement = sa.select(Referral).where(mine).order_by(T.id.desc()).limit(limit)
+        statement = sa.select(Referral).where(_for(household_id, None)).order_by(T.id.desc())
+        statement = statement.limit(limit)
         if only is not None:
             statement = statement.where(seen_by(only, at))
         if after is not None:
@@ -214,6 +207,16 @@ class Referrals:
     async def by_letter_code(self, code: str) -> Referral | None:
         statement = sa.select(Referral).where(T.letter_code == code)
         return (await self.session.scalars(statement)).one_or_none()
+
+    async def held_by(self, ids: Sequence[UUID]) -> set[UUID]:
+        """The complaints that hold any of some referrals."""
+        statement = sa.select(L.complaint_id).where(L.referral_id.in_(ids))
+        return set(await self.session.scalars(statement))
+
+    async def holders_for(self, household_id: UUID | None, member_id: UUID | None) -> set[UUID]:
+        """The complaints that hold what `lock_for` would find."""
+        statement = sa.select(L.complaint_id).join(Referral, T.id == L.referral_id)
+        return set(await self.session.scalars(statement.where(_for(household_id, member_id))))
 
     async def lock_need(self, beneficiary_key: str, program_code: str, purpose: str) -> None:
         """Hold a need until commit: two complaints cannot open the same one at once."""
@@ -268,3 +271,11 @@ class Referrals:
             .with_for_update(skip_locked=True)
         )
         return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
+
+def _for(household_id: UUID | None, member_id: UUID | None) -> Any:
+    """For one person; or for a household, and for those who are in it whoever was named."""
+    if member_id is not None:
+        return T.member_id == member_id
+    people = sa.select(col(Member.id)).where(col(Member.household_id) == household_id)
+    return sa.or_(T.household_id == household_id, T.member_id.in_(people))

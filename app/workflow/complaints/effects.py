@@ -13,6 +13,7 @@ from app.domain.base import JAKARTA, region_of
 from app.domain.complaints import Complaint, Complaints, ComplaintState, ContactAttempt
 from app.domain.complaints import DeliveryAttempt as Attempt
 from app.domain.errors import Fault, Invalid
+from app.domain.households import Households
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.principals import Principals
 from app.domain.referrals import ANSWERED, Referrals
@@ -27,13 +28,14 @@ from app.domain.vocabulary import (
     VisitResult,
 )
 from app.workflow import needs
-from app.workflow.complaints import clock, surveys
+from app.workflow.complaints import centre, clock, surveys
 from app.workflow.complaints.case import Case
 from app.workflow.complaints.commands import Command, ComplaintAction, Refusal
 from app.workflow.parties import MANAGER, told
 from app.workflow.referrals import items
 from app.workflow.registry_changes import items as registry_items
 from app.workflow.registry_changes.items import Refused
+from app.workflow.visits.closing import call_off_for
 from app.workflow.visits.opening import open_for_emergency
 
 A, S = ComplaintAction, ComplaintState
@@ -134,9 +136,10 @@ async def forward_to_secretariat(do: Doing) -> ComplaintState:
     one = do.complaint
     check = one.registry_check or {}
     if check.get("outcome") == CheckOutcome.REGISTERED:
-        one.household_id = UUID(check["household_id"])
+        one.household_id = await _standing(do, UUID(check["household_id"]))
     elif check.get("outcome") == CheckOutcome.SIMILAR and do.command.data is not None:
-        one.household_id = _candidate(check, do.command.data.household_id)
+        chosen = _candidate(check, do.command.data.household_id)
+        one.household_id = await _standing(do, chosen) if chosen else None
     if needs.waives_identity(one.documents_waived):
         await needs.draft_civil_documents(do.session, one, do.actor, do.at)
     return S.AT_SECRETARIAT
@@ -255,6 +258,10 @@ async def forward(do: Doing) -> ComplaintState:
     await items.send(do.session, do.complaint, do.actor, do.at)
     do.complaint.forwarded_by = do.actor.id
     do.complaint.forwarded_at = do.at
+    # What it holds by a link may be with its owner already.
+    received = [one for one in await _items(do) if one.received_at is not None]
+    for referral in received:
+        centre.arrived(do.session, [do.complaint], do.actor, do.at, referral_id=str(referral.id))
     return S.FORWARDED
 
 
@@ -395,8 +402,9 @@ async def _items(do: Doing) -> list[Any]:
 async def _conclude(do: Doing, outcome: Outcome) -> None:
     """What is decided without a programme: what was prepared for one is cancelled."""
     do.complaint.outcome = outcome
-    await items.cancel(do.session, do.complaint, do.at)
     await registry_items.cancel(do.session, do.complaint, do.at)
+    await call_off_for(do.session, do.complaint.id, do.at)
+    await items.cancel(do.session, do.complaint, do.at)
 
 
 def _told(do: Doing) -> None:
@@ -425,6 +433,20 @@ def _merged(known: list[dict[str, Any]], new: list[Any]) -> list[dict[str, Any]]
     by_document = {waiver["document"]: waiver for waiver in known}
     by_document |= {waiver.document: waiver.model_dump(mode="json") for waiver in new}
     return list(by_document.values())
+
+
+async def _standing(do: Doing, id: UUID) -> UUID:
+    """A household to link to: the one it was merged into since the check, where it was.
+
+    It is held, so that a merge that comes next finds the link.
+    """
+    households = Households(do.session)
+    seen = await households.find(id)
+    while seen is not None and seen.merged_into is not None:
+        seen = await households.find(seen.merged_into)
+    assert seen is not None
+    household = await households.lock(seen.id)
+    return household.merged_into or household.id
 
 
 def _candidate(check: dict[str, Any], chosen: UUID | None) -> UUID | None:

@@ -23,6 +23,7 @@ from app.workflow.complaints.effects import EFFECTS, Doing
 from app.workflow.complaints.table import EVENT_TYPES, MACHINE
 from app.workflow.history import log
 from app.workflow.referrals.items import tell_waiting
+from app.workflow.registry_changes import holding
 
 A, S, R = ComplaintAction, ComplaintState, ReferralState
 CLOCK_TOLERANCE = timedelta(minutes=10)
@@ -45,6 +46,8 @@ ENDS_CHANGES = (
 )  # fmt: skip
 # Begun anew for somebody else, though the state stays.
 RESTARTS = (A.REASSIGN,)
+# What decides on registry changes, and may write them.
+DECISIONS = (A.APPROVE, A.FORWARD)
 
 
 async def act(
@@ -60,6 +63,8 @@ async def act(
     Raises what `Machine.check` raises, PreconditionFailed for another version, and what the
     action's own data may be wrong about.
     """
+    if command.action in DECISIONS:
+        await holding.hold_complaint(session, id)
     complaint, others = await _lock(session, id, command.action)
     MACHINE.check_role(complaint, command.action, actor)
     at = max(at, complaint.stage_entered_at)

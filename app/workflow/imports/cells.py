@@ -1,14 +1,16 @@
 """Cells of a file as values of ours: looked up, and reckoned only once for each text."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from operator import getitem
 from typing import Any, Final
 
 from app.domain.base import clean, has_forbidden_characters
-from app.domain.facts import Fact
+from app.domain.facts import FACTS, Fact
 from app.domain.registry_layouts import Column, values_of
 from app.workflow.imports.faults import Refused
+from app.workflow.imports.sheet import Sheet
 
 # A text that was looked up is remembered, so that a million rows cost no more than lookups.
 REMEMBERED: Final = 20_000
@@ -18,14 +20,14 @@ DATES: Final = ("%Y-%m-%d", "%d/%m/%Y", "%d-%m-%Y")
 UNREADABLE: Final = object()
 
 
-class Lookup(dict[str, Any]):
-    """What a cell's text means, by a function that is asked once for each text."""
+class Lookup(dict[Any, Any]):
+    """What a cell's text means, or that of several; a function is asked once for each text."""
 
-    def __init__(self, read: Callable[[str], Any]) -> None:
+    def __init__(self, read: Callable[[Any], Any]) -> None:
         super().__init__()
         self.read = read
 
-    def __missing__(self, raw: str) -> Any:
+    def __missing__(self, raw: Any) -> Any:
         found = self.read(raw)
         if len(self) < REMEMBERED:
             self[raw] = found
@@ -63,6 +65,11 @@ def decimal(raw: str) -> float | None:
     return float(text) if plain.isascii() and plain.isdigit() and len(plain) < 16 else None
 
 
+def is_number(text: str) -> bool:
+    """Whether a text may be a national id or the number of a family card."""
+    return len(text) == 16 and text.isascii() and text.isdigit() and text != "0" * 16
+
+
 def day(raw: str, form: str | None) -> date | None:
     """A date; None where it cannot be read."""
     for one in (form,) if form else DATES:
@@ -87,6 +94,11 @@ def coded(column: Column) -> Lookup:
         return values.get(str(whole), UNREADABLE) if whole is not None else UNREADABLE
 
     return Lookup(read)
+
+
+def coded_or_nothing(column: Column | None) -> Lookup:
+    """As `coded`; a column that the file does not have says nothing."""
+    return coded(column) if column is not None else Lookup(lambda _: None)
 
 
 def fact_cells(column: Column, fact: Fact) -> Lookup:
@@ -118,3 +130,21 @@ def fact_cells(column: Column, fact: Fact) -> Lookup:
         return f'"{fact.name}":{json.dumps(value)}'
 
     return Lookup(read)
+
+
+class Facts:
+    """The facts of a household or a person, as one JSON object."""
+
+    def __init__(self, sheet: Sheet, *, of_household: bool) -> None:
+        columns = [one for _, one in sheet.columns if one.fact and one.of_household is of_household]
+        self.get = sheet.getter([column.target for column in columns])
+        self.headers = [str(column.header) for column in columns]
+        self.lookups = [fact_cells(column, FACTS[column.target]) for column in columns]
+
+    def read(self, cells: Sequence[str]) -> tuple[str, list[str]]:
+        """The object as text, and the headers of what could not be read."""
+        found = list(map(getitem, self.lookups, self.get(cells)))
+        bad: list[str] = []
+        if None in found:
+            bad = [header for header, one in zip(self.headers, found, strict=True) if one is None]
+        return "{" + ",".join(filter(None, found)) + "}", bad

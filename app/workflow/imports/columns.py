@@ -1,7 +1,19 @@
 """The header of a file against a layout: which column is where, or what is wrong with it."""
 
-from app.domain.registry_layouts import LAYOUTS, REGION_COLUMNS, Column, Layout, bdt2015, normal
+from dataclasses import dataclass
+
+from app.domain.registry_layouts import (
+    LAYOUTS,
+    REGION_COLUMNS,
+    Column,
+    Layout,
+    bdt2015,
+    by_map,
+    normal,
+)
 from app.workflow.imports.faults import Unreadable
+from app.workflow.imports.reader import SourceFile
+from app.workflow.imports.requests import ImportRequest
 
 # So many of the 101 headers make a file one of that layout, whole or not.
 ENOUGH = 60
@@ -54,3 +66,34 @@ def is_numbering(cells: list[str]) -> bool:
     """Whether a row only counts the columns: 1, 2, 3, …, in brackets or not."""
     plain = [cell.strip().strip("()") for cell in cells]
     return len(plain) > 1 and all(cell in ("", str(n)) for n, cell in enumerate(plain, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the first lines say: the columns with their places, and how many cells a row has.
+
+    `rows_begin` is where the rows are: the offset, and the line before.
+    """
+
+    layout: str
+    columns: list[tuple[int, Column]]
+    width: int
+    rows_begin: tuple[int, int]
+
+
+def read(source: SourceFile, request: ImportRequest) -> Header:
+    """The header of a file, with the row of numbers below it. Raises Unreadable."""
+    rows = source.rows()
+    first = next(rows, None)
+    if first is None or first.problem is not None:
+        raise Unreadable("wrong_columns" if first else "empty_file", missing=[], unknown=[])
+    header = [cell.strip() for cell in first.cells]
+    while header and not header[-1]:
+        header.pop()
+    layout = by_map(request.map) if request.map is not None else choose(header, request.layout)
+    found = placed(layout, header)
+    second = next(rows, None)
+    start = first
+    if second is not None and second.problem is None and is_numbering(second.cells):
+        start = second
+    return Header(layout.name, found, len(header), (start.end, start.last))

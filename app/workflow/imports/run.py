@@ -1,10 +1,11 @@
 """Running an import: the file is staged in small transactions, and applied in one.
 
 Killed at any moment it goes on from its last chunk, or applies again: what was not committed is
-as if it had never been.
+as if it had never been. Once it is applied, duplicates are drafted, again in small transactions.
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -16,22 +17,26 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.domain.base import slrt_now
 from app.domain.facts import FACTS
-from app.domain.identifiers import Keys, masked_name
+from app.domain.identifiers import Keys
 from app.domain.operations import FAULTS_LISTED, LEASE, Operation, Operations, OperationStatus
 from app.domain.places import Places
 from app.domain.programs import Programs
 from app.domain.regions import Regions
+from app.domain.registry_duplicates import RegistryDuplicates
 from app.domain.registry_imports import RegistryImports
-from app.domain.registry_layouts import Column, by_map
 from app.domain.registry_rows import RegistryRows
-from app.workflow.imports import columns
+from app.workflow.imports import columns, duplicates
 from app.workflow.imports.faults import Tally, Unreadable
 from app.workflow.imports.people import Checker, Staged
-from app.workflow.imports.reader import Read, SourceFile, open_file
+from app.workflow.imports.reader import Read, open_file
 from app.workflow.imports.requests import ImportRequest
+from app.workflow.imports.result import masked_example, result_of
 
 logger = logging.getLogger("slrt.imports")
 ROWS_AT_ONCE: Final = 4_000
+PAIRS_AT_ONCE = 50
+# What comes after an import is applied.
+DRAFTING: Final = "drafting"
 Sessions = async_sessionmaker[AsyncSession]
 Told = Callable[[str, int, int], None]
 
@@ -60,14 +65,19 @@ class Import:
         self.state: dict[str, Any] = dict(operation.state)
 
     async def run(self) -> None:
-        """Read the rest of the file, then apply it. Raises LostLease."""
-        try:
-            checker, rows = await self._begin()
-            await self._read(checker, rows)
-        except Unreadable as unreadable:
-            await self._fail(unreadable)
-            return
-        await self._kept_alive(self._apply())
+        """Read the rest of the file, apply it, draft its duplicates. Raises LostLease."""
+        if self.state.get("phase") != DRAFTING:
+            try:
+                checker, rows = await self._begin()
+                async with self.sessions.begin() as session:
+                    registry = RegistryImports(session, self.id, self.request.file())
+                    lands = not self.request.dry_run and await self._lands(registry)
+                    await self._read(checker, rows, registry if lands else None)
+                    await self._kept_alive(self._apply(registry, lands))
+            except Unreadable as unreadable:
+                await self._fail(unreadable)
+                return
+        await self._draft()
 
     # Reading
 
@@ -84,15 +94,16 @@ class Import:
             )
             programs = frozenset(await Programs(session).codes())
             keys = Keys.of(session)
-        placed, width, start = await asyncio.to_thread(self._header, source)
-        self.columns = [column for _, column in placed]
+        header = await asyncio.to_thread(columns.read, source, self.request)
+        self.layout, self.columns = header.layout, [column for _, column in header.columns]
         self.programs = sorted(programs)
         checker = Checker(
-            self.id, placed, width, source.pads, places, keys, self.request.as_of, programs
-        )
+            self.id, header.columns, header.width, source.pads, places, keys, self.request.as_of,
+            programs,
+        )  # fmt: skip
         offset, line = self.state["offset"], self.state["line"]
         if not line:
-            offset, line = start
+            offset, line = header.rows_begin
         return checker, source.rows(offset, line)
 
     async def _go_on(self, session: AsyncSession) -> None:
@@ -107,35 +118,36 @@ class Import:
             "faults": 0, "mapped": {}, "phase": "reading",
         }  # fmt: skip
 
-    def _header(self, source: SourceFile) -> tuple[list[tuple[int, Column]], int, tuple[int, int]]:
-        """The columns with their places, how many cells a row has, and where the rows begin."""
-        rows = source.rows()
-        first = next(rows, None)
-        if first is None or first.problem is not None:
-            raise Unreadable("wrong_columns" if first else "empty_file", missing=[], unknown=[])
-        header = [cell.strip() for cell in first.cells]
-        while header and not header[-1]:
-            header.pop()
-        sent = self.request.map
-        layout = by_map(sent) if sent is not None else columns.choose(header, self.request.layout)
-        self.layout = layout.name
-        placed = columns.placed(layout, header)
-        second = next(rows, None)
-        start = first
-        if second is not None and second.problem is None and columns.is_numbering(second.cells):
-            start = second
-        return placed, len(header), (start.end, start.last)
+    async def _lands(self, registry: RegistryImports) -> bool:
+        """Whether what is new can land while the file is still being read."""
+        if not (await registry.prepare() and await registry.is_first()):
+            return False
+        await registry.begin()
+        await registry.open_version(self.by, await slrt_now(registry.session))
+        return True
 
-    async def _read(self, checker: Checker, rows: Iterator[Read]) -> None:
-        """Stage chunk after chunk: the next is read while the one before is written."""
+    async def _read(
+        self, checker: Checker, rows: Iterator[Read], registry: RegistryImports | None
+    ) -> None:
+        """Stage chunk after chunk: the next is read, and those before land, while one is staged."""
+        # A million rows make no cycles: what was there before need not be looked through for them.
+        gc.freeze()
         chunk = asyncio.create_task(asyncio.to_thread(_chunk, checker, rows))
+        landing: asyncio.Task[bool] | None = None
         try:
             while (found := await chunk) is not None:
                 chunk = asyncio.create_task(asyncio.to_thread(_chunk, checker, rows))
                 await self._stage(*found)
+                if registry is not None and (landing is None or landing.done()):
+                    if landing is not None:
+                        await landing
+                    landing = asyncio.create_task(registry.land(self.state["line"]))
+            if landing is not None:
+                await landing
         finally:
             # A thread cannot be stopped; nothing else may use the file meanwhile.
-            await asyncio.gather(chunk, return_exceptions=True)
+            await asyncio.gather(chunk, *filter(None, (landing,)), return_exceptions=True)
+            gc.unfreeze()
 
     async def _stage(self, staged: Staged, tally: Tally, last: Read) -> None:
         state = self.state
@@ -201,40 +213,64 @@ class Import:
                 # The row is held, or the database is away for a moment: the next time will do.
                 logger.info("a lease was not renewed", extra={"operation_id": str(self.id)})
 
-    async def _apply(self) -> None:
-        """Compare and apply in one transaction; a dry run only compares."""
+    async def _apply(self, registry: RegistryImports, lands: bool) -> None:
+        """Compare and apply, in the transaction of what has landed; a dry run only compares."""
         async with self.sessions.begin() as session:
             self.state["phase"] = "applying"
             await Operations(session).step(self.id, self.fence, state=self.state)
         self.told("applying", self.total, self.total)
-        if not await self._applied():
+        if lands:
+            while not await registry.land(self.state["line"]):
+                continue
+        elif not await registry.prepare():
             raise StillApplying
+        else:
+            await registry.begin()
+        covered = [one.target for one in self.columns if one.target in FACTS]
+        found = await registry.compare(covered, int(self.state["faults"]))
+        counts, examples = await registry.counts(), await registry.examples()
+        duplicates = RegistryDuplicates(registry.session)
+        pairs = await duplicates.pairs(self.id, self.request.regency)
+        if not self.request.dry_run:
+            if not lands:
+                await registry.open_version(self.by, await slrt_now(registry.session))
+            await registry.apply(self._ending_programs())
+        operations = Operations(registry.session)
+        result = result_of(self.request, self.state, found) | counts | {
+            "layout": self.layout, "faults": await operations.fault_counts(self.id),
+            "examples": [masked_example(one) for one in examples],
+        }  # fmt: skip
+        self.state |= {
+            "phase": DRAFTING, "pairs": [[str(one), str(other)] for one, other in pairs],
+            "seen": 0, "drafted": 0, "result": result,
+        }  # fmt: skip
+        await operations.step(self.id, self.fence, done=self.total, state=self.state)
+
+    # Drafting
+
+    async def _draft(self) -> None:
+        """Draft what was found twice, and end; a dry run only says how many there are."""
+        pairs = [(UUID(one), UUID(other)) for one, other in self.state["pairs"]]
+        while not self.request.dry_run and self.state["seen"] < len(pairs):
+            seen = self.state["seen"]
+            some = pairs[seen : seen + PAIRS_AT_ONCE]
+            async with self.sessions.begin() as session:
+                at = await slrt_now(session)
+                made = await duplicates.draft(session, some, self.by, self.request.regency, at)
+                state = self.state | {
+                    "seen": seen + len(some), "drafted": self.state["drafted"] + made,
+                }  # fmt: skip
+                await Operations(session).step(self.id, self.fence, state=state)
+            self.state = state
+        result = self.state["result"] | {
+            "duplicates": {"pairs": len(pairs), "drafted": self.state["drafted"]},
+            "attempts": self.attempts,
+        }  # fmt: skip
         async with self.sessions.begin() as session:
             await RegistryRows(session).clear(self.id)
-
-    async def _applied(self) -> bool:
-        """False where another import of the city is just being applied."""
-        covered = [one.target for one in self.columns if one.target in FACTS]
-        async with self.sessions.begin() as session:
-            file = RegistryImports(session, self.id, self.request.file())
-            if not await file.prepare():
-                return False
-            found = await file.compare(covered, int(self.state["faults"]))
-            counts, examples = await file.counts(), await file.examples()
-            pairs: list[tuple[UUID, UUID]] = []
-            if not self.request.dry_run:
-                await file.apply(self.by, await slrt_now(session), self._ending_programs())
-                pairs = await file.pairs()
-            operations = Operations(session)
-            result = self._result(found, counts) | {
-                "faults": await operations.fault_counts(self.id),
-                "examples": [_masked(one) for one in examples],
-            }
-            await operations.finish(
-                self.id, self.fence, OperationStatus.SUCCEEDED, done=self.total, result=result,
-                state=self.state | {"pairs": [[str(one), str(other)] for one, other in pairs]},
-            )  # fmt: skip
-        return True
+            await Operations(session).finish(
+                self.id, self.fence, OperationStatus.SUCCEEDED, result=result
+            )
 
     def _ending_programs(self) -> list[str]:
         """The programmes that the file can say no to."""
@@ -242,23 +278,6 @@ class Import:
         if "programs" in targets:
             return self.programs
         return [one.removeprefix("program:") for one in targets if one.startswith("program:")]
-
-    def _result(self, found: dict[str, int], counts: dict[str, dict[str, int]]) -> dict[str, Any]:
-        state = self.state
-        twice = found["duplicate_row"]
-        return {
-            "source": self.request.source, "version": self.request.version,
-            "layout": self.layout, "dry_run": self.request.dry_run,
-            "rows_read": state["read"], "rows_landed": state["rows"] - twice,
-            "rows_refused": state["refused"] + twice,
-            "warnings": state["warnings"] + found["household_differs"]
-            + found["national_id_twice"],
-            "regions_mapped": {
-                how: state["mapped"].get(how, 0) for how in ("former_code", "bps", "name")
-            },
-            "households": counts["households"], "people": counts["people"],
-            "attempts": self.attempts,
-        }  # fmt: skip
 
 
 def _chunk(checker: Checker, rows: Iterator[Read]) -> tuple[Staged, Tally, Read] | None:
@@ -271,14 +290,3 @@ def _chunk(checker: Checker, rows: Iterator[Read]) -> tuple[Staged, Tally, Read]
         return None
     staged, tally = checker.hand_over()
     return staged, tally, last
-
-
-def _masked(example: dict[str, Any]) -> dict[str, Any]:
-    """A difference as it is shown: names masked, as numbers are already."""
-    shown = {name: value for name, value in example.items() if value is not None}
-    if "name" in shown:
-        shown["name"] = masked_name(shown["name"])
-    if (changes := shown.get("changes")) and "name" in changes:
-        masked = [None if one is None else masked_name(one) for one in changes["name"]]
-        shown["changes"] = changes | {"name": masked}
-    return shown

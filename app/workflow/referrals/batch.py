@@ -54,7 +54,7 @@ async def act_on_all(
 async def _lock(session: AsyncSession, ids: Sequence[UUID]) -> None:
     """Complaints, households, quotas and referrals, all in id order."""
     referrals = Referrals(session)
-    await Complaints(session).lock_all(await referrals.holders_of_any(ids))
+    await Complaints(session).lock_all(sorted(await referrals.held_by(ids)))
     found = await referrals.by_ids(ids)
     for household_id in sorted({one.household_id for one in found if one.household_id}):
         await Households(session).keep(household_id)

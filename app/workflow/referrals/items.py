@@ -3,15 +3,24 @@
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, SYSTEM, Actor, Role
 from app.domain.complaints import Complaint, Complaints, ComplaintState
+from app.domain.errors import Conflict
+from app.domain.households import Households, Member
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.referrals import CLOSED_ANSWERS, OPEN, Origin, Referral, Referrals, ReferralState
-from app.domain.registry_changes import SETTLED, ChangeState, RegistryChange, RegistryChanges
+from app.domain.registry_changes import (
+    SETTLED,
+    UNDECIDED,
+    ChangeState,
+    RegistryChange,
+    RegistryChanges,
+)
 from app.workflow.complaints.case import staff_of
 from app.workflow.history import log
 from app.workflow.referrals import clock, quotas
@@ -24,6 +33,8 @@ LETTER_BYTES = 16
 TELLS = (ComplaintState.FORWARDED, ComplaintState.ANSWERED, ComplaintState.CLOSED)
 # A complaint in these states has had its items approved.
 APPROVED_IN = (ComplaintState.AWAITING_MANAGER, ComplaintState.FORWARDED)
+# Why nothing is asked any more for somebody: the death is believed, or reported and not decided.
+DECEASED, DEATH_REPORTED = "deceased", "death_reported"
 
 
 async def approve(
@@ -35,12 +46,16 @@ async def approve(
 ) -> None:
     """Item by item: the refused are cancelled (or unlinked), the others approved.
 
-    A need that somebody else has opened meanwhile becomes a link to it.
+    A need that somebody else has opened meanwhile becomes a link to it. What is for somebody who
+    is reported dead is cancelled. Raises Conflict `nothing_to_forward` where that was all.
     """
     items = await _items(session, complaint)
     for item in items:
         if item.id in refused:
             await cancel_one(session, complaint, item, refused[item.id], actor, at)
+    dropped = await _drop_the_dead(session, complaint, items, at)
+    if dropped and not await _is_anything_left(session, complaint):
+        raise Conflict("nothing_to_forward")
     # The same order for everybody, so that two approvals cannot wait for each other.
     drafts = sorted(
         (one for one in items if one.state is R.DRAFT and one.id not in refused),
@@ -83,12 +98,15 @@ async def take_back(session: AsyncSession, complaint: Complaint, at: datetime) -
 async def send(session: AsyncSession, complaint: Complaint, actor: Actor, at: datetime) -> None:
     """Send what is approved: from now on it is with its owner, or waits for a place there.
 
-    What waits for a registry change stays approved until that is confirmed.
+    What waits for a registry change stays approved until that is confirmed. What is for somebody
+    who was reported dead meanwhile is cancelled.
     """
     seen = await _items(session, complaint, lock=False)
     awaited = await RegistryChanges(session).by_ids([one.wait_for for one in seen if one.wait_for])
     held = await quotas.lock(session, seen)
-    for item in await _items(session, complaint):
+    items = await _items(session, complaint)
+    await _drop_the_dead(session, complaint, items, at)
+    for item in items:
         if item.state is not R.APPROVED:
             continue
         change = awaited.get(item.wait_for) if item.wait_for else None
@@ -119,6 +137,37 @@ async def send_one(
     if not has_place:
         item.answered_at = at
         step(session, item, A.WAITLIST, R.WAITLISTED, SYSTEM, at)
+
+
+async def _drop_the_dead(
+    session: AsyncSession, complaint: Complaint, items: Sequence[Referral], at: datetime
+) -> bool:
+    """Cancel what has not been sent and is for somebody on hold. Whether there was any."""
+    held = await for_the_dead(session, items)
+    for item, reason in held:
+        await cancel_one(session, complaint, item, reason, SYSTEM, at)
+    return bool(held)
+
+
+async def for_the_dead(
+    session: AsyncSession, items: Sequence[Referral]
+) -> list[tuple[Referral, str]]:
+    """What has not been sent and is for somebody on hold, each with the reason to cancel it."""
+    unsent = [one for one in items if one.state in (R.DRAFT, R.APPROVED) and one.member_id]
+    named = [one.member_id for one in unsent if one.member_id is not None]
+    people: dict[Any, Member] = await Households(session).members_by_ids(named)
+    return [
+        (one, DEATH_REPORTED if people[one.member_id].alive else DECEASED)
+        for one in unsent
+        if people[one.member_id].hold_change_id is not None
+    ]
+
+
+async def _is_anything_left(session: AsyncSession, complaint: Complaint) -> bool:
+    changes = (await RegistryChanges(session).of_complaints([complaint.id]))[complaint.id]
+    left = [one for one in changes if one.state in UNDECIDED]
+    items = await _items(session, complaint)
+    return bool(left) or any(one.state in (R.DRAFT, *OPEN) for one in items)
 
 
 async def cancel(session: AsyncSession, complaint: Complaint, at: datetime) -> None:

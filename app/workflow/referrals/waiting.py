@@ -54,11 +54,14 @@ async def answered(session: AsyncSession, change: RegistryChange, at: datetime) 
     if not seen:
         return
     held = await quotas.lock(session, seen) if change.state is S.CONFIRMED else ()
-    for referral in await waiting.lock_waiting_for(change.id):
-        if change.state is not S.CONFIRMED:
-            referral.reason = items.never(change)
+    found = await waiting.lock_waiting_for(change.id)
+    dead = {one.id: reason for one, reason in await items.for_the_dead(session, found)}
+    for referral in found:
+        why = items.never(change) if change.state is not S.CONFIRMED else dead.get(referral.id)
+        if why is not None:
+            referral.reason = why
             since = max(at, referral.stage_entered_at)
-            step(session, referral, A.CANCEL, R.CANCELLED, SYSTEM, since, reason=referral.reason)
+            step(session, referral, A.CANCEL, R.CANCELLED, SYSTEM, since, reason=why)
         elif referral.state is R.APPROVED:
             await _send(session, referral, held, at)
     await session.flush()

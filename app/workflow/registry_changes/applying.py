@@ -30,9 +30,10 @@ from app.domain.registry_changes import (
     RegistryChanges,
 )
 from app.workflow.history import log
-from app.workflow.registry_changes import merging
+from app.workflow.registry_changes import heads, merging
 from app.workflow.registry_changes.drafts import COLUMNS
 from app.workflow.registry_changes.values import presence_in, presence_of, values_of
+from app.workflow.visits.closing import call_off_at
 
 K = ChangeKind
 HERE = "slrt"
@@ -307,6 +308,7 @@ async def _remove(do: Applying) -> dict[str, Any]:
     ended = [row]
     if do.member is None and do.household is not None:
         ended += (await do.households.members_of([do.household.id]))[do.household.id]
+        await call_off_at(do.session, do.household.id, do.at)
     for one in ended:
         one.ended_at = do.at
     touch(row, do.at)
@@ -369,7 +371,11 @@ async def _put_back(do: Applying, kept: dict[str, Any]) -> None:
     assert row is not None
     now = await values_of(do.session, do.household, do.member, do.fields)
     said = dict(row.facts_changed)
+    member = do.member
+    another = member and await heads.has_head(do.session, member.household_id, member.id)
     for name, before in kept["fields"].items():
+        if another and (name, before) == ("relation", heads.HEAD):
+            continue
         if now[name] == kept["after"][name]:
             await write(do, name, before)
             said.pop(name, None)
@@ -394,4 +400,7 @@ async def _move_back(do: Applying, kept: dict[str, Any]) -> None:
 
 async def _bring_back(do: Applying, ended: list[str]) -> None:
     for id in ended:
-        (await do.households.lock_row(UUID(id))).ended_at = None
+        row = await do.households.lock_row(UUID(id))
+        row.ended_at = None
+        if isinstance(row, Member):
+            await heads.give_way(do.session, row)

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, SYSTEM, Actor, Role
-from app.domain.complaints import Complaint
+from app.domain.base import JAKARTA
+from app.domain.complaints import Complaint, Complaints
 from app.domain.households import (
     Household,
     Households,
@@ -21,9 +22,12 @@ from app.domain.registry_changes import ChangeKind, ChangeOrigin, RegistryChange
 from app.workflow import needs
 from app.workflow.complaints.case import staff_of
 from app.workflow.history import log
-from app.workflow.registry_changes import drafting
+from app.workflow.referrals.items import DEATH_REPORTED, DECEASED
+from app.workflow.registry_changes import drafting, heads
 from app.workflow.registry_changes.drafts import ChangeDraft
+from app.workflow.registry_changes.heads import HEAD
 
+FOR_DEATH = (DECEASED, DEATH_REPORTED)
 HELD, RELEASED = "member.held", "member.released"
 DEAD, LIVES = "member.reported_dead", "member.restored"
 SIGNALLED = "referral.death_signalled"
@@ -54,9 +58,11 @@ async def release(session: AsyncSession, change: RegistryChange, at: datetime) -
     log(session, RELEASED, member, SYSTEM, at, change_id=str(change.id))
     if not member.alive:
         member.presence, member.presence_on, member.died_on = Presence.FOUND, None, None
+        await heads.give_way(session, member)
         touch(member, at)
         log(session, LIVES, member, SYSTEM, at, change_id=str(change.id))
     await _tell_owners(session, member, Step.DEATH_REVOKED, at)
+    await _tell_drafters(session, member, change, at)
 
 
 async def believe(
@@ -74,7 +80,7 @@ async def believe(
     if not member.alive:
         # Believed before: the manager sent it back, or it is proposed anew to the centre.
         return None
-    member.presence, member.presence_on = Presence.DEAD, at.date()
+    member.presence, member.presence_on = Presence.DEAD, at.astimezone(JAKARTA).date()
     touch(member, at)
     log(session, DEAD, member, actor, at, change_id=str(change.id))
     household = await Households(session).lock(member.household_id)
@@ -90,9 +96,11 @@ async def believe(
         )
     else:
         await _draft_civil_documents(session, complaint, household, actor, at)
-    if member.relation is not MemberRelation.HEAD:
+    if member.relation is not HEAD or any(one.relation is HEAD for one in rest):
         return None
-    return await _draft_head(session, rest, complaint, at)
+    head = await _draft_head(session, rest, complaint, at)
+    head.follows_id = change.id
+    return head
 
 
 async def _draft_head(
@@ -115,7 +123,7 @@ async def _draft_head(
 
 
 def _is_adult(one: Member, at: datetime) -> bool:
-    return one.birth_year is None or at.year - one.birth_year >= ADULT
+    return one.birth_year is None or at.astimezone(JAKARTA).year - one.birth_year >= ADULT
 
 
 async def _draft_civil_documents(
@@ -132,13 +140,26 @@ async def _draft_civil_documents(
 
 async def _tell_owners(session: AsyncSession, member: Member, step: Step, at: datetime) -> None:
     """The programmes with an open referral for the person."""
-    pending = await Referrals(session).of_beneficiary(member_id=member.id)
+    pending = await Referrals(session).for_member(member.id)
     staff = await staff_of(session, member.regency_code)
     for referral in [one for one in pending if one.state in OPEN]:
         owners = staff.owning(referral.village_code, referral.program_code)
         told = [one.id for one in owners]
         Notifications(session).tell(told, SubjectKind.REFERRAL, referral, step, at)
         log(session, SIGNALLED, referral, SYSTEM, at, step=step, told=len(owners))
+
+
+async def _tell_drafters(
+    session: AsyncSession, member: Member, change: RegistryChange, at: datetime
+) -> None:
+    """What was cancelled for the death is wanted again: told to whoever has the complaint."""
+    for referral in await Referrals(session).for_member(member.id):
+        if referral.reason in FOR_DEATH and referral.stage_entered_at >= change.created_at:
+            complaint = await Complaints(session).peek(referral.complaint_id)
+            people = [complaint.assigned_to or referral.drafted_by]
+            Notifications(session).tell(
+                people, SubjectKind.REFERRAL, referral, Step.DEATH_REVOKED, at
+            )
 
 
 async def _member(session: AsyncSession, change: RegistryChange) -> Member:

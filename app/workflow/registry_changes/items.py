@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import SYSTEM, Actor
 from app.domain.complaints import Complaint
 from app.domain.errors import Fault, Invalid
+from app.domain.households import Households
 from app.domain.registry_changes import (
+    OPEN,
     ChangeKind,
     ChangeOrigin,
     ChangeState,
@@ -20,12 +22,13 @@ from app.domain.registry_changes import (
 )
 from app.workflow.history import log
 from app.workflow.referrals import waiting
-from app.workflow.registry_changes import applying, clock, deaths, drafting
+from app.workflow.registry_changes import applying, clock, deaths, drafting, heads
 from app.workflow.registry_changes.drafts import ChangeDraft
 from app.workflow.registry_changes.table import EVENT_TYPES, TAKEN_BACK, ChangeAction, carried
 
 A, S = ChangeAction, ChangeState
-STALE = "stale_base"
+STALE, SECOND_HEAD = "stale_base", "second_head"
+DEATH_TAKEN_BACK = "death_taken_back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,9 @@ def check_fields(
 
 async def forward(session: AsyncSession, complaint: Complaint, actor: Actor, at: datetime) -> None:
     """As manager: applied here, and queued for the centre."""
-    for change in await _of(session, complaint):
+    changes = await _of(session, complaint)
+    # Who gives up being the head comes before who becomes it.
+    for change in sorted(changes, key=lambda one: heads.makes_head(session, one)):
         if change.state is S.SUPERVISOR_APPROVED:
             await apply_one(session, change, actor, at)
         elif change.state in TAKEN_BACK:
@@ -191,9 +196,15 @@ async def apply_one(
     at: datetime,
     **event: Any,
 ) -> None:
-    """As manager: applied here and marked as not confirmed; on an older row it is returned."""
-    if await applying.is_stale(session, change):
-        step(session, change, A.APPROVE, S.RETURNED, actor, at, **event, why=STALE)
+    """As manager: applied here and marked as not confirmed.
+
+    It is returned on an older row, or where it would make a second head of a household.
+    """
+    why = STALE if await applying.is_stale(session, change) else None
+    if why is None and await heads.is_second(session, change):
+        why = SECOND_HEAD
+    if why is not None:
+        step(session, change, A.APPROVE, S.RETURNED, actor, at, **event, why=why)
         return
     change.confirmed_by = actor.id
     step(session, change, A.APPROVE, S.MANAGER_APPROVED, actor, at, **event)
@@ -212,7 +223,7 @@ async def reject(
     step(session, change, A.REJECT, S.REJECTED, actor, at, complaint, **event)
     await waiting.answered(session, change, at)
     if change.kind is ChangeKind.REPORT_DEATH:
-        await deaths.release(session, change, at)
+        await end_death(session, change, at)
 
 
 async def withdraw(
@@ -228,15 +239,53 @@ async def withdraw(
     step(session, change, action, S.WITHDRAWN, actor, at, complaint, **event)
     await waiting.answered(session, change, at)
     if change.kind is ChangeKind.REPORT_DEATH:
-        await deaths.release(session, change, at)
+        await end_death(session, change, at)
+
+
+async def end_death(session: AsyncSession, death: RegistryChange, at: datetime) -> None:
+    """A death that stands no longer: what followed it goes first, then the hold ends."""
+    for change in await RegistryChanges(session).with_followers(death.id):
+        if change.id != death.id:
+            await _take_back(session, change, at)
+    await session.flush()
+    await deaths.release(session, death, at)
+
+
+async def _take_back(session: AsyncSession, head: RegistryChange, at: datetime) -> None:
+    """The new head that followed a death is none: also here, where it was applied."""
+    if head.state in (S.DISPATCHED, S.CONFIRMED):
+        await _correct(session, head, at)
+    elif head.state in (S.MANAGER_APPROVED, S.DECLINED):
+        await applying.undo(session, head, SYSTEM, at)
+        action = A.UNDO if head.state is S.DECLINED else A.WITHDRAW
+        await withdraw(session, head, SYSTEM, at, action=action, reason=DEATH_TAKEN_BACK)
+    elif head.state in OPEN:
+        await withdraw(session, head, SYSTEM, at, reason=DEATH_TAKEN_BACK)
+
+
+async def _correct(session: AsyncSession, head: RegistryChange, at: datetime) -> None:
+    """The centre has it already: taken back here at once, and proposed to be taken back there."""
+    assert head.member_id is not None
+    member = await Households(session).lock_member(head.member_id)
+    if member.relation is not heads.HEAD or member.ended_at is not None:
+        return
+    before = RegistryChanges(session).undo_of(head)["fields"]
+    wanted = ChangeDraft(kind=ChangeKind.UPDATE_MEMBER, member_id=member.id, fields=before)
+    change = await drafting.draft(session, SYSTEM, wanted, ChangeOrigin.SYSTEM, at)
+    await applying.undo(session, head, SYSTEM, at)
+    change.base_version = member.version
+    await propose_one(session, change, SYSTEM, at)
 
 
 async def cancel(session: AsyncSession, complaint: Complaint, at: datetime) -> None:
-    """A complaint that ends before it was forwarded takes its changes along, deaths excepted."""
+    """A complaint that ends before it was forwarded takes its changes along.
+
+    Deaths are excepted, with the new heads that follow them.
+    """
     for change in await _of(session, complaint):
         if change.state not in (*TAKEN_BACK, S.SUPERVISOR_APPROVED):
             continue
-        if change.kind is not ChangeKind.REPORT_DEATH:
+        if change.kind is not ChangeKind.REPORT_DEATH and change.follows_id is None:
             await withdraw(session, change, SYSTEM, at, complaint, reason="complaint_ended")
         elif change.state is S.DRAFT:
             # Whoever reported it has come; it goes its own way to the supervisor.

@@ -9,14 +9,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import SYSTEM, Actor
 from app.domain.base import JAKARTA
 from app.domain.complaints import Complaints
-from app.domain.households import Household, Households, Member, Presence, touch
+from app.domain.households import (
+    Household,
+    Households,
+    Member,
+    MemberRelation,
+    Presence,
+    touch,
+)
 from app.domain.referrals import OPEN, Referral, Referrals, ReferralState
 from app.domain.registry_changes import RegistryChange
 from app.workflow.history import log
 from app.workflow.referrals import quotas
 from app.workflow.referrals.steps import step
 from app.workflow.referrals.table import LINKED, ReferralAction
+from app.workflow.registry_changes import heads
 from app.workflow.registry_changes.values import presence_in, presence_of
+from app.workflow.visits import closing
 
 HOUSEHOLD_MERGED = "complaint.household_merged"
 R = ReferralState
@@ -39,11 +48,12 @@ async def merge(
     """Move what hangs on the duplicate to the one that stays; what was moved, for `part`."""
     into = await _into(session, change)
     moved: dict[str, Any] = {
-        name: [] for name in ("complaints", "referrals", "members", "participations", "ended")
+        name: []
+        for name in ("complaints", "visits", "referrals", "members", "participations", "ended")
     }
     if member is not None:
         assert isinstance(into, Member)
-        held = await quotas.lock(session, await Referrals(session).of_people(None, [member.id]))
+        held = await quotas.lock(session, await Referrals(session).for_member(member.id))
         await _merge_member(session, member, into, moved, held, at)
     else:
         assert household is not None
@@ -69,7 +79,7 @@ async def _merge_member(
     held: quotas.Held,
     at: datetime,
 ) -> None:
-    for referral in await Referrals(session).of_beneficiary(member_id=member.id):
+    for referral in await Referrals(session).lock_for(None, member.id):
         to = (into.household_id, into.id, f"member:{into.id}")
         await _move(session, referral, to, moved, held, at)
     place = (into.household_id, into.id)
@@ -95,26 +105,31 @@ async def _merge_household(
     at: datetime,
 ) -> None:
     households = Households(session)
+    # A duplicate that is cancelled gives its place to the next in line: quotas before referrals.
+    held = await quotas.lock(session, await Referrals(session).for_household(household.id))
+    # All at once: each of its people's referrals are moved one after another.
+    await Referrals(session).lock_for(household.id, None)
     for complaint in await Complaints(session).lock_of_household(household.id):
         complaint.household_id = into.id
         moved["complaints"].append(str(complaint.id))
         log(session, HOUSEHOLD_MERGED, complaint, actor, at, household_id=str(into.id))
+    moved["visits"] = [str(id) for id in await closing.move(session, household.id, into, at)]
     people = await households.members_of([household.id, into.id])
-    ids = [one.id for one in people[household.id]]
-    # Before any referral: a duplicate that is cancelled gives its place to the next in line.
-    held = await quotas.lock(session, await Referrals(session).of_people(household.id, ids))
     known = {one.national_id_index: one for one in people[into.id] if one.national_id_index}
     for member in people[household.id]:
         same = known.get(member.national_id_index or b"")
         if same is not None:
             await _merge_member(session, member, same, moved, held, at)
             continue
-        moved["members"].append({"id": str(member.id), "registry_id": member.registry_id})
+        moved["members"].append(
+            {"id": str(member.id), "registry_id": member.registry_id, "relation": member.relation}
+        )
         moved["participations"] += await households.move_participations(
             (household.id, member.id), (into.id, member.id)
         )
         member.household_id, member.registry_id = into.id, None
-    for referral in await Referrals(session).of_beneficiary(household_id=household.id):
+        await heads.give_way(session, member)
+    for referral in await Referrals(session).lock_for(household.id, None):
         key = referral.beneficiary_key
         if key == f"household:{household.id}":
             key = f"household:{into.id}"
@@ -172,8 +187,10 @@ async def part(
     for complaint in await Complaints(session).lock_all([UUID(id) for id in moved["complaints"]]):
         if complaint.household_id == home:
             complaint.household_id = change.household_id
+    ids = [UUID(kept["id"]) for kept in moved["referrals"]]
+    referrals = {one.id: one for one in await Referrals(session).lock_all(ids)}
     for kept in moved["referrals"]:
-        referral = await Referrals(session).lock(UUID(kept["id"]))
+        referral = referrals[UUID(kept["id"])]
         if (referral.household_id, referral.beneficiary_key) == (home, kept["new_key"]):
             referral.household_id = UUID(kept["household_id"]) if kept["household_id"] else None
             referral.member_id = UUID(kept["member_id"]) if kept["member_id"] else None
@@ -182,10 +199,15 @@ async def part(
         member = await households.lock_member(UUID(kept["id"]))
         if member.household_id == home and change.household_id is not None:
             member.household_id, member.registry_id = change.household_id, kept["registry_id"]
+            if member.relation is MemberRelation.OTHER:
+                member.relation = MemberRelation(kept.get("relation", member.relation))
     await households.return_participations(moved["participations"], home)
     if isinstance(into, Household):
         assert change.household_id is not None
         await households.return_belongings(change.household_id, into.id, moved)
+        visits = [UUID(id) for id in moved.get("visits", ())]
+        home_again = await households.lock(change.household_id)
+        await closing.move_back(session, visits, into.id, home_again, at)
     for kept in moved["ended"]:
         row = await households.lock_row(UUID(kept["id"]))
         row.merged_into = row.ended_at = None

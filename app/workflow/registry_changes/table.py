@@ -11,7 +11,7 @@ from app.domain.actors import SYSTEM as SYSTEM_ACTOR
 from app.domain.actors import Actor, Role
 from app.domain.complaints import BEFORE_FORWARDED, Complaint
 from app.domain.errors import Conflict, Forbidden
-from app.domain.registry_changes import ChangeState, RegistryChange
+from app.domain.registry_changes import ChangeOrigin, ChangeState, RegistryChange
 from app.workflow.machine import Ladder, Machine, Party, Rung, Transition, by, guard
 from app.workflow.parties import (
     APPROVER,
@@ -99,9 +99,14 @@ def _in_the_city(actor: Actor, case: Any) -> bool:
 
 
 def _in_scope(actor: Actor, case: Any) -> bool:
-    """The desk of the place, or the facilitator who has part in it."""
+    """The desk of the place, or the facilitator who has part in it.
+
+    What an import found, nobody has had part in: there it is any facilitator of the place.
+    """
     if actor.holds(case.village_code, Role.PUSKESOS_OFFICER, *SECRETARIAT_ROLES):
         return True
+    if case.change.origin is ChangeOrigin.IMPORT:
+        return actor.holds(case.village_code, Role.FACILITATOR)
     return actor.id in (case.change.proposed_by, case.assigned_to)
 
 
@@ -146,6 +151,12 @@ def never_sent(case: ChangeCase, actor: Actor, _: Any) -> bool:
     return actor is SYSTEM_ACTOR or case.state in TAKEN_BACK
 
 
+@guard(Conflict, "action_not_allowed")
+def still_said(case: ChangeCase, _: Actor, __: Any) -> bool:
+    """A death that was revoked is not proposed again."""
+    return case.change.revoked_by_id is None
+
+
 @guard(Forbidden, "four_eyes")
 def decided_by_another(case: ChangeCase, actor: Actor, _: Any) -> bool:
     """Whoever approved a change may not undo it."""
@@ -164,7 +175,7 @@ def hours(count: int) -> timedelta:
 
 # fmt: off
 LADDER = {
-    S.DRAFT: Ladder("its complaint, or its proposer", advancing=(A.PROPOSE,)),
+    S.DRAFT: Ladder("its complaint, or desk or facilitator", advancing=(A.PROPOSE,)),
     S.PROPOSED: Ladder("supervisor", hours(8), hours(2), SUPERVISOR,
         Rung(SUPERVISOR_OF_CITY), Rung(MANAGER), (A.APPROVE, A.REJECT)),
     S.SUPERVISOR_APPROVED: Ladder("manager", hours(6), hours(2), MANAGER,
@@ -190,7 +201,8 @@ MACHINE = Machine[ChangeState, ChangeAction](
     system=SYSTEM,
     transitions=(
         # from, action, to, by, only if, needs
-        Transition((S.DRAFT,), A.PROPOSE, (S.PROPOSED,), by(PROPOSER, SYSTEM), (stands_alone,)),
+        Transition((S.DRAFT,), A.PROPOSE, (S.PROPOSED,), by(PROPOSER, IN_SCOPE, SYSTEM),
+            (stands_alone,)),
         Transition((S.PROPOSED,), A.APPROVE, (S.SUPERVISOR_APPROVED, S.RETURNED), by(APPROVER),
             (*EYES, stands_alone)),
         Transition((S.SUPERVISOR_APPROVED,), A.APPROVE, (S.MANAGER_APPROVED, S.RETURNED),
@@ -200,7 +212,7 @@ MACHINE = Machine[ChangeState, ChangeAction](
         Transition((S.SUPERVISOR_APPROVED,), A.RETURN, (S.RETURNED,), by(FORWARDER),
             (*OTHER_EYES, stands_alone), note=True),
         Transition((S.RETURNED, S.DECLINED), A.RESUBMIT, (S.PROPOSED,), by(IN_SCOPE),
-            (stands_alone,)),
+            (stands_alone, still_said)),
         Transition((S.PROPOSED,), A.REJECT, (S.REJECTED,), by(APPROVER), (*EYES, stands_alone),
             note=True),
         Transition((S.SUPERVISOR_APPROVED,), A.REJECT, (S.REJECTED,), by(FORWARDER),
@@ -211,7 +223,7 @@ MACHINE = Machine[ChangeState, ChangeAction](
             (S.WITHDRAWN,), by(PROPOSER, IN_SCOPE, SYSTEM), (never_sent,)),
         Transition((S.MANAGER_APPROVED,), A.DISPATCH, (S.DISPATCHED,), by(DISPATCHER)),
         Transition((S.DISPATCHED,), A.ACKNOWLEDGE, (S.CONFIRMED, S.DECLINED), by(DISPATCHER)),
-        Transition((S.DECLINED,), A.UNDO, (S.WITHDRAWN,), by(SUPERVISOR_OF_CITY),
+        Transition((S.DECLINED,), A.UNDO, (S.WITHDRAWN,), by(SUPERVISOR_OF_CITY, SYSTEM),
             (decided_by_another,)),
     ),
 )

@@ -25,11 +25,10 @@ from app.workflow.complaints import verbs as complaints
 from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ActionData, Command
 from app.workflow.referrals import waiting
-from app.workflow.registry_changes import applying, deaths, drafting, items
+from app.workflow.registry_changes import applying, drafting, holding, items
 from app.workflow.registry_changes.drafts import ChangeDraft, Evidence, Facts
 from app.workflow.registry_changes.table import (
     MACHINE,
-    TAKEN_BACK,
     WRITERS,
     ChangeAction,
     ChangeCase,
@@ -38,6 +37,8 @@ from app.workflow.registry_changes.table import (
 A, S, K = ChangeAction, ChangeState, ChangeKind
 # Steps that are taken by other calls, or by the system alone.
 ELSEWHERE = (A.DISPATCH, A.ACKNOWLEDGE, A.RECALL)
+# What may write the registry, or take back what was written.
+DECISIONS = (A.APPROVE, A.RESUBMIT, A.REJECT, A.WITHDRAW, A.UNDO)
 
 
 class FieldRefused(ActionData):
@@ -139,16 +140,19 @@ async def _revoke_death(
     found = await RegistryChanges(session).death_of(change.member_id)
     if found is None:
         raise Conflict("not_reported_dead")
+    await holding.hold_change(session, found.id)
     _, locked = await lock_complaints(session, found)
     death = await RegistryChanges(session).lock(found.id)
     if actor.id in (death.approved_by, death.confirmed_by, death.proposed_by):
         raise Forbidden("four_eyes")
-    told = death.state not in (*TAKEN_BACK, S.SUPERVISOR_APPROVED, S.MANAGER_APPROVED)
+    told = death.state in (S.DISPATCHED, S.CONFIRMED)
     change.revokes_id, death.revoked_by_id = death.id, change.id
     if told:
-        await deaths.release(session, death, at)
+        await items.end_death(session, death, at)
     else:
-        await items.withdraw(session, death, SYSTEM, at, reason="revoked")
+        # What the centre has declined it does not hold for true: there is nothing to take back.
+        action = A.UNDO if death.state is S.DECLINED else A.WITHDRAW
+        await items.withdraw(session, death, SYSTEM, at, action=action, reason="revoked")
         await session.flush()
         for one in locked:
             await settle(session, one, at)
@@ -156,7 +160,7 @@ async def _revoke_death(
     change.approved_by = actor.id
     items.step(session, change, A.APPROVE, S.SUPERVISOR_APPROVED, actor, at)
     if not told:
-        # The centre has never heard of it: there is nothing to take back there.
+        # The centre has nothing to take back.
         items.step(session, change, A.WITHDRAW, S.WITHDRAWN, SYSTEM, at, reason="never_sent")
     return change
 
@@ -182,6 +186,8 @@ async def act(
     changes = RegistryChanges(session)
     seen = await changes.find(id)
     assert seen is not None
+    if command.action in DECISIONS:
+        await holding.hold_change(session, id)
     complaint, locked = await lock_complaints(session, seen)
     change = await changes.lock(id)
     case = await case_of(session, change, complaint)
@@ -218,6 +224,11 @@ async def settle(session: AsyncSession, complaint: Complaint, at: datetime) -> N
 
 
 async def _propose(do: Doing) -> None:
+    change = do.change
+    if change.origin is ChangeOrigin.IMPORT:
+        # Nobody has judged it yet: whoever puts it forward is its author, on the row as it is now.
+        change.proposed_by, change.authors = do.actor.id, []
+        await drafting.rewrite(do.session, change, None, do.actor, do.at)
     await items.propose_one(do.session, do.change, do.actor, do.at)
 
 

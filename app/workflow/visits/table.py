@@ -60,7 +60,7 @@ MACHINE = Machine[VisitState, VisitAction](
         Transition((S.OPEN,), A.REASSIGN, (SAME,), by(SECRETARIAT, SUPERVISOR)),
         Transition((S.OPEN,), A.RECORD_ATTEMPT, (SAME, S.DONE), by(ASSIGNED)),
         Transition((S.OPEN,), A.SUBMIT_SURVEY, (S.DONE,), by(ASSIGNED, SECRETARIAT)),
-        Transition((S.OPEN,), A.CANCEL, (S.CANCELLED,), by(SECRETARIAT, SUPERVISOR),
+        Transition((S.OPEN,), A.CANCEL, (S.CANCELLED,), by(SECRETARIAT, SUPERVISOR, SYSTEM),
             reasons=ANY_REASON),
     ),
 )
@@ -73,3 +73,4 @@ EVENT_TYPES: dict[VisitAction, str] = {
     A.CANCEL: "visit.cancelled",
 }
 OPENED, REMINDED, ESCALATED = "visit.opened", "visit.reminded", "visit.escalated"
+MOVED = "visit.household_merged"
