@@ -91,6 +91,17 @@ def test_the_centres_no_cancels_it_and_settles_the_complaint_in_the_same_step(
     assert [event["type"] for event in events].count("referral.cancelled") == 1
 
 
+def test_nothing_is_sent_for_somebody_reported_dead_meanwhile(world: World) -> None:
+    complaint, id, change = awaited(world)
+    paper = [{"kind": "death_certificate", "reference": "474.3/12"}]
+    person = referral(world, id)["beneficiary"]["member_id"]
+    proposed(world, kind="report_death", member_id=person, evidence=paper)
+    assert centre_says(world, change, "confirmed").status_code == 200
+    gone = referral(world, id)
+    assert (gone["state"], gone["reason"]) == ("cancelled", "death_reported")
+    assert get(world, "front.1", complaint["id"])["outcome"] == "cancelled"
+
+
 def test_a_full_quota_lets_it_wait_once_more(fresh_world: World) -> None:
     world = fresh_world
     body = {
