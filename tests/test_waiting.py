@@ -95,7 +95,8 @@ def test_nothing_is_sent_for_somebody_reported_dead_meanwhile(world: World) -> N
     complaint, id, change = awaited(world)
     paper = [{"kind": "death_certificate", "reference": "474.3/12"}]
     person = referral(world, id)["beneficiary"]["member_id"]
-    proposed(world, kind="report_death", member_id=person, evidence=paper)
+    died = {"died_on": "2026-10-02"}
+    proposed(world, kind="report_death", member_id=person, evidence=paper, fields=died)
     assert centre_says(world, change, "confirmed").status_code == 200
     gone = referral(world, id)
     assert (gone["state"], gone["reason"]) == ("cancelled", "death_reported")
