@@ -344,12 +344,12 @@ async def test_two_last_places_and_ten_takers(fresh_world: World) -> None:
 
 
 @pytest.mark.deep
-async def test_200_takers_at_once_are_exact(cluster: Cluster) -> None:
+def test_200_takers_at_once_are_exact(cluster: Cluster) -> None:
     with (
         cluster.clone() as database,
         serve(cluster, database, rate_per_minute=10**6, rate_burst=10**6) as world,
     ):
-        await _storm(world, 200, 50)
+        asyncio.run(_storm(world, 200, 50))
 
 
 async def test_raising_releasing_and_taking_at_once_loses_no_place(fresh_world: World) -> None:
