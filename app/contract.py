@@ -11,6 +11,7 @@ from app.problems.catalogue import CATALOGUE
 from app.routers.actions import Asked
 from app.routers.complaints.requests import ActionRequest
 from app.routers.doors import CREATES, Door, OpenDoor
+from app.routers.referral_answers import ReferralActionItem
 from app.routers.referrals import ReferralActionRequest
 from app.routers.registry_changes import ChangeActionRequest
 from app.routers.visits.requests import VisitActionRequest
@@ -20,6 +21,7 @@ from app.routers.webhooks.reads import Ping
 ASKED: tuple[type[Asked], ...] = (
     ActionRequest,
     ReferralActionRequest,
+    ReferralActionItem,
     VisitActionRequest,
     ChangeActionRequest,
 )
@@ -93,6 +95,11 @@ SENT_HEADERS = {
 }
 # Calls beside PUT, PATCH and DELETE that change what If-Match names.
 CHANGING = ("/actions", "/rotate-secret")
+# Calls that take a table (CSV) beside JSON.
+TABLES = (
+    ("/v1/dispatches/{dispatch_id}/acknowledgements", "POST"),
+    ("/v1/referrals/answers", "POST"),
+)
 READ_STATUSES = {"400", "401", "403", "404", "429", "500", "503"}
 WRITE_STATUSES = READ_STATUSES | {"408", "409", "413", "415", "422"}
 CHANGE_STATUSES = WRITE_STATUSES | {"412", "428"}
@@ -242,7 +249,7 @@ def _describe_oddities(operation: dict[str, Any], path: str, method: str) -> Non
             ("Repr-Digest", "Its SHA-256 (RFC 9530)."),
         ):
             responses["200"]["headers"][name] = {"description": what, "schema": digest}
-    if path == "/v1/dispatches/{dispatch_id}/acknowledgements":
+    if (path, method) in TABLES:
         table = {"type": "string", "maxLength": 10 * 1024 * 1024}
         operation["requestBody"]["content"]["text/csv"] = {"schema": table}
     if path == "/v1/auth/token":

@@ -16,7 +16,7 @@ from app.domain.survey_forms import CURRENT, FORMS
 from app.domain.surveys import SurveyContent
 from app.problems.catalogue import CATALOGUE
 from app.settings import Settings
-from app.workflow import accounts, exports, households, ladder, registry
+from app.workflow import accounts, exports, households, ladder, other_needs, quotas, registry
 from app.workflow.complaints import centre, surveys, verbs
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
 from app.workflow.complaints.table import MACHINE as COMPLAINT
@@ -91,6 +91,10 @@ OTHER_EVENTS = {
     endpoints.ENABLED: "A webhook endpoint was switched on.",
     endpoints.DISABLED: "A webhook endpoint was disabled; `why` says `by_hand`, `gone`, `failing`.",
     endpoints.DELETED: "A webhook endpoint was deleted.",
+    other_needs.RECORDED: "A survey named a need without a programme; `sector`.",
+    other_needs.MAPPED: "It was said what meets a need; `mapped_to`, `program_code`.",
+    quotas.ADDED: "Places of a programme in a region and period were named.",
+    quotas.CHANGED: "A quota was raised or lowered; `places`, `managed_here`.",
     accounts.CREATED: "A person or client was let in.",
     accounts.CHANGED: "An account was changed or shut out.",
 }
@@ -113,6 +117,7 @@ STEPS = {
     Step.DEATH_REVOKED: "A beneficiary reported dead lives.",
     Step.HEIRS: "The heirs of somebody who died need civil documents.",
     Step.UNDISPATCHED: "Approved registry changes are in no uploaded batch.",
+    Step.NEED_MAPPED: "A need of a survey was mapped after its complaint was decided.",
     Step.UNACKNOWLEDGED: "The centre has not answered a batch for 30 days.",
     Step.ENDPOINT_DISABLED: "A webhook endpoint was disabled: it is gone, or failed for five days.",
 }

@@ -24,16 +24,21 @@ from app.routers import (
     catalogue,
     complaints,
     dispatches,
+    dossiers,
     exports,
     feed,
     health,
     households,
     imports,
     inbox,
+    letters,
     notifications,
     operations,
+    other_needs,
     programs,
+    quotas,
     reference,
+    referral_answers,
     referrals,
     registry,
     registry_changes,
@@ -165,11 +170,13 @@ def create_app(
         return tokens.jwks()
 
     doors = [
-        auth.router, auth.me_router, complaints.router, surveys.router, referrals.router,
+        auth.router, auth.me_router, complaints.router, surveys.router, referral_answers.router,
+        referral_answers.answers_router, referrals.router,
         registry.router, registry_changes.router, inbox.router, notifications.router,
-        catalogue.router, programs.router, screenings.router, accounts.router, sweeps.router,
-        visits.router, households.router, imports.router, operations.router, dispatches.router,
-        dispatches.answers_router, feed.router, exports.router, webhooks.router,
+        catalogue.router, programs.router, screenings.router, quotas.router, accounts.router,
+        sweeps.router, visits.router, households.router, dossiers.router, imports.router,
+        operations.router, dispatches.router, dispatches.answers_router, letters.router,
+        letters.public_router, other_needs.router, feed.router, exports.router, webhooks.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

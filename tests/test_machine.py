@@ -198,7 +198,8 @@ REFERRAL_MAY: dict[ReferralState, str] = {
         secretariat manager system: cancel
     """,
     R.SENT: """
-        owner: acknowledge grant decline waitlist ask
+        owner: acknowledge grant decline ask
+        owner system: waitlist
         secretariat manager system: cancel
     """,
     R.RECEIVED: """
@@ -211,6 +212,7 @@ REFERRAL_MAY: dict[ReferralState, str] = {
     """,
     R.WAITLISTED: """
         owner: grant decline waitlist
+        system: move_up
         secretariat manager system: cancel
         assigned desk: deliver_answer
     """,
@@ -411,6 +413,7 @@ REFERRAL_LEADS = {
     RA.GRANT: "sent received waitlisted > granted",
     RA.DECLINE: "sent received waitlisted > declined",
     RA.WAITLIST: "sent received waitlisted > waitlisted",
+    RA.MOVE_UP: "waitlisted > sent",
     RA.ASK: "sent received > info_requested",
     RA.REPLY: "info_requested > received",
     RA.RETURN: "approved > draft",

@@ -30,11 +30,21 @@ from tests.flows import (
     save_survey,
     told_steps,
 )
+from tests.referring import (
+    FIRST,
+    OWNER,
+    SECOND,
+    SUPERVISOR,
+    Json,
+    approved,
+    did,
+    forwarded,
+    named,
+    need,
+    referral,
+    surveyed,
+)
 
-Json = dict[str, Any]
-FIRST, SECOND = "facilitator.wates.1", "facilitator.wates.2"
-SUPERVISOR = "supervisor.magersari"
-OWNER = "program.1"  # of PKH, BPNT, RASTRA, PIP, PBI_JKN, KKS and BOS
 TOLD = {"how": "in_person", "to": "Siti Aminah"}
 NOBODY = "019a0000-0000-7000-8000-000000000000"
 REASONS = [
@@ -76,31 +86,6 @@ def hours(first: str, second: str) -> float:
     return passed.total_seconds() / 3600
 
 
-def need(person: Json, program: str = "PKH", **more: Any) -> Json:
-    """A need of a registered person."""
-    return {"program_code": program, "beneficiary": {"member_id": person["member_id"]}} | more
-
-
-def named(name: str, program: str = "PKH") -> Json:
-    return {"program_code": program, "beneficiary": {"name": name}}
-
-
-def surveyed(world: World, *needs: Json, **changes: Any) -> Json:
-    """A complaint whose survey has named these needs, with the supervisor now."""
-    id = bring(world, "assigned", **changes)["id"]
-    saved = save_survey(world, id, program_needs=list(needs))
-    assert saved.status_code == 200, saved.text
-    return done(world, FIRST, id, "submit_survey")
-
-
-def approved(world: World, *needs: Json, **changes: Any) -> Json:
-    return done(world, SUPERVISOR, surveyed(world, *needs, **changes)["id"], "approve")
-
-
-def forwarded(world: World, *needs: Json, **changes: Any) -> Json:
-    return done(world, "manager", approved(world, *needs, **changes)["id"], "forward")
-
-
 def resurvey(world: World, complaint: Json, *needs: Json) -> Json:
     """Return a complaint for correction, and survey it again with other needs."""
     id = complaint["id"]
@@ -113,33 +98,10 @@ def post(world: World, who: str, **body: Any) -> httpx.Response:
     return world.as_(who).post("/referrals", json=body, headers=key())
 
 
-def referral(world: World, id: str, who: str = "front.1") -> Json:
-    answer = world.as_(who).get(f"/referrals/{id}")
-    assert answer.status_code == 200, answer.text
-    found: Json = answer.json()
-    return found
-
-
 def states(world: World, complaint: Json) -> list[str]:
     """How a complaint's items stand, oldest first."""
     ids = get(world, "front.1", complaint["id"])["referral_ids"]
     return [referral(world, id)["state"] for id in ids]
-
-
-def did(world: World, who: str, id: str, action: str, **body: Any) -> Json:
-    """Take an action on a referral that must succeed, and find it written."""
-    before = referral(world, id, who)
-    answer = act_on_referral(world, who, id, action, **body)
-    assert answer.status_code == 200, answer.text
-    after: Json = answer.json()
-    event = world.as_(who).get(f"/referrals/{id}/events").json()["items"][-1]
-    assert (event["action"], event["from"], event["to"]) == (
-        action, before["state"], after["state"],
-    )  # fmt: skip
-    assert event["by"]["id"] == me(world, who)
-    assert (event["note"], event["reason"]) == (body.get("note"), body.get("reason"))
-    assert after["version"] == before["version"] + 1
-    return after
 
 
 # ── drafted from the needs of a survey ───────────────────────────────────────────────────────

@@ -8,9 +8,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.conftest import Cluster, World, serve
-from tests.flows import WATES, bring, hire, save_survey
+from tests.flows import WATES, bring, hire, key, save_survey
 from tests.flows import done as done_with_complaint
 from tests.flows import get as get_complaint
+from tests.referring import forwarded, named
 from tests.test_registry_changes import (
     DESK,
     MANAGER,
@@ -735,3 +736,23 @@ def test_the_same_approval_sent_twice_applies_once(world: World) -> None:
     assert (again.status_code, again.json()["state"]) == (200, "manager_approved")
     assert len(entries(world, change["id"])) == 1
     assert row(world, "households", home["id"])["version"] == home["version"] + 1
+
+
+def test_a_duplicate_that_is_merged_away_gives_its_place_to_the_next(fresh_world: World) -> None:
+    world = fresh_world
+    body = {
+        "region_code": "35.76", "starts_on": "2026-01-01", "ends_on": "2027-12-31", "places": 2,
+        "quota_managed_here": True,
+    }  # fmt: skip
+    quota = world.as_("program.1").post("/programs/PKH/quotas", json=body, headers=key())
+    home, other = a_household(world), a_household(world)
+    _, gone = referral_for(world, home["id"], home["members"][1]["id"])
+    _, kept = referral_for(world, other["id"], other["members"][1]["id"])
+    waits, _ = forwarded(world, named("Bu Tin"), named("Bu Tin", "BPNT"))["referral_ids"]
+    assert row(world, "referrals", waits)["waiting_number"] == 1
+    change = merge_of(world, member_id=home["members"][1]["id"], into_id=other["members"][1]["id"])
+    approved(world, change["id"])
+    states = [row(world, "referrals", id)["state"] for id in (gone, kept, waits)]
+    assert states == ["cancelled", "sent", "sent"]
+    now = world.as_("program.1").get(quota.headers["location"].removeprefix("/v1")).json()
+    assert (now["reserved"], now["waiting"]) == (2, 0)

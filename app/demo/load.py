@@ -28,7 +28,7 @@ from app.domain.routes import Routes
 from app.domain.survey_forms import CURRENT, FORMS
 from app.domain.vocabulary import Kind, Visit
 from app.settings import Settings
-from app.workflow import facilitators, registry
+from app.workflow import facilitators, quotas, registry
 from app.workflow.complaints import commands, filing, surveys, verbs
 from app.workflow.complaints.commands import Command, ComplaintAction
 from app.workflow.complaints.surveys import SurveyDraft
@@ -60,6 +60,8 @@ async def load(sessions: Sessions, settings: Settings, households: int, complain
         await loading.meet_everybody()
         loading.fill_registry(households)
         await session.flush()
+        if complaints:
+            await loading.keep_quotas()
         await loading.file_complaints(complaints)
         deployment.demo_loaded_at = now
     return True
@@ -104,6 +106,19 @@ class Loading:
     async def meet_everybody(self) -> None:
         everybody = await Principals(self.session).everybody()
         self.people = {actor.username: actor for actor in everybody}
+
+    async def keep_quotas(self) -> None:
+        """One quota that is managed here and soon full, so that some wait; one for information."""
+        year = timedelta(days=365)
+        period = ((self.now - year).date(), (self.now + year).date())
+        for program, places, managed_here in (("PIP", 12, True), ("PKH", 400, False)):
+            keeper = next(
+                one for one in self.people.values()
+                if one.holds_program(accounts.CITY, program, Role.PROGRAM_MANAGER)
+            )  # fmt: skip
+            await quotas.add(
+                self.session, keeper, program, accounts.CITY, period, places, managed_here, self.now
+            )
 
     def fill_registry(self, count: int) -> None:
         households = Households(self.session)

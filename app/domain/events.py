@@ -115,6 +115,20 @@ class Events:
             statement = statement.where(col(Event.seq) < before)
         return list(await self.session.scalars(statement))
 
+    async def of_types(
+        self, subject_ids: Sequence[UUID], types: Sequence[str]
+    ) -> dict[UUID, list[Event]]:
+        """The events of some types of each of some subjects, oldest first."""
+        statement = (
+            sa.select(Event)
+            .where(col(Event.subject_id).in_(subject_ids), col(Event.type).in_(types))
+            .order_by(col(Event.seq))
+        )
+        found: dict[UUID, list[Event]] = {id: [] for id in subject_ids}
+        for event in await self.session.scalars(statement):
+            found[event.subject_id].append(event)
+        return found
+
     async def last_step_at(self, subject_id: UUID) -> datetime:
         """When the last step of a subject happened: as it was claimed, but never ahead."""
         claimed = sa.func.coalesce(col(Event.happened_at), col(Event.at))

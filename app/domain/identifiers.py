@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from calendar import isleap
 from collections.abc import Callable, Mapping
@@ -109,6 +110,14 @@ def _place(table: str, column: str, row: Row) -> bytes:
 def masked(number: str | None) -> str | None:
     """`3576********0003`: enough to recognise one's own, not enough to use it."""
     return None if number is None else f"{number[:4]}********{number[-4:]}"
+
+
+NUMBER_IN_TEXT = re.compile(r"\d(?:[ .-]?\d){15}")
+
+
+def without_numbers(text: str) -> str:
+    """A text in which somebody may have typed such a number: masked."""
+    return NUMBER_IN_TEXT.sub(lambda found: masked(re.sub(r"\D", "", found[0])) or "", text)
 
 
 # What the two numbers are called wherever a person or a family is described.

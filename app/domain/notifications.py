@@ -51,6 +51,7 @@ class Step(StrEnum):
     UNDISPATCHED = "undispatched"
     UNACKNOWLEDGED = "unacknowledged"
     ENDPOINT_DISABLED = "endpoint_disabled"
+    NEED_MAPPED = "need_mapped"
 
 
 class Escalation(InRegion, table=True):

@@ -84,6 +84,11 @@ class Regions:
         )
         return codes - set(known)
 
+    async def names(self, codes: set[str]) -> dict[str, str]:
+        """What regions are called; one that is not known goes by its code."""
+        statement = sa.select(col(Region.code), col(Region.name)).where(col(Region.code).in_(codes))
+        return {code: code for code in codes} | dict((await self.session.execute(statement)).all())
+
     async def under(self, code: str) -> Sequence[Region]:
         """A region and all that lies in it, by code."""
         statement = sa.select(Region).where(

@@ -12,6 +12,7 @@ from app.domain.dispatches import DispatchRow
 from app.domain.households import CARD_PLACE, Family, Member
 from app.domain.identifiers import Keys
 from app.domain.operations import CHUNK_PLACE, OperationChunk
+from app.domain.other_needs import OtherNeed
 from app.domain.referrals import Referral
 from app.domain.registry_changes import RegistryChange
 from app.domain.registry_rows import RegistryRow
@@ -47,6 +48,7 @@ SEALED = (
     _own(Complaint, "subject_family_card_number"),
     Sealed(Family, "family_card_number", CARD_PLACE),
     _own(Member, "national_id"),
+    _own(OtherNeed, "text"),
     _own(Referral, "beneficiary_national_id"),
     _own(RegistryChange, "content"),
     _own(RegistryChange, "undo"),

@@ -12,9 +12,11 @@ from app.domain import (
     idempotency_keys,
     notifications,
     operations,
+    other_needs,
     principals,
     program_criteria,
     programs,
+    quotas,
     referrals,
     regions,
     registry_changes,
@@ -29,8 +31,9 @@ from app.domain import (
 
 TABLES = (
     complaints, deployment, dispatches, events, feed, households, idempotency_keys,
-    notifications, operations, principals, program_criteria, programs, referrals, regions,
-    registry_changes, registry_rows, routes, screenings, surveys, sweep_runs, visits, webhooks,
+    notifications, operations, other_needs, principals, program_criteria, programs, quotas,
+    referrals, regions, registry_changes, registry_rows, routes, screenings, surveys,
+    sweep_runs, visits, webhooks,
 )  # fmt: skip
 metadata = SQLModel.metadata
 

@@ -50,7 +50,18 @@ def problem(
     """A problem document in the caller's language; `code` is the same in all."""
     kind = CATALOGUE[code]
     language = language_of(request.headers.get("accept-language"))
-    body: dict[str, Any] = {
+    body = document(request, code, faults, status) | extra
+    all_headers = {"Content-Language": language, "Cache-Control": "no-store", **(headers or {})}
+    return JSONResponse(body, status or kind.status, all_headers, media_type=MEDIA_TYPE)
+
+
+def document(
+    request: Request, code: str, faults: Sequence[Fault] = (), status: int | None = None
+) -> dict[str, Any]:
+    """What a problem document says, also of one item of many."""
+    kind = CATALOGUE[code]
+    language = language_of(request.headers.get("accept-language"))
+    return {
         "type": f"/problems/{code}",
         "title": kind.title(language),
         "status": status or kind.status,
@@ -58,10 +69,7 @@ def problem(
         "instance": f"urn:uuid:{request.scope.get('request_id')}",
         "code": code,
         "errors": [_error(fault, language) for fault in faults[:ERRORS_AT_MOST]],
-        **extra,
     }
-    all_headers = {"Content-Language": language, "Cache-Control": "no-store", **(headers or {})}
-    return JSONResponse(body, status or kind.status, all_headers, media_type=MEDIA_TYPE)
 
 
 def _error(fault: Fault, language: str) -> dict[str, str]:

@@ -119,6 +119,13 @@ survey_missing|409|Survei belum ada|The survey is missing|Kembalikan untuk dilen
 survey_incomplete|409|Survei belum lengkap|The survey is incomplete|Lihat errors, lengkapi, lalu kirim lagi.|See errors, complete it, then submit it again.
 reopen_too_late|409|Sudah lewat 14 hari|It was closed more than 14 days ago|Ajukan pengaduan baru.|File a new complaint.
 reopened_twice|409|Sudah dua kali dibuka lagi|It was reopened twice already|Ajukan pengaduan baru.|File a new complaint.
+quota_full|409|Kuota penuh|The quota is full|Tunggu giliran, atau minta pengelola program menaikkan kuota.|Wait for a place, or let the programme's manager raise the quota.
+no_letter|409|Tidak ada surat rujukan|There is no letter|Surat ada sejak rujukan dikirim, selama tidak ditolak atau dibatalkan.|There is one from the sending on, unless the referral was declined or cancelled.
+drafted_already|409|Rujukan sudah dibuat|A referral has been drafted of it already|Lihat referral_id.|See referral_id.
+quota_overlaps|409|Sudah ada kuota untuk wilayah dan waktu ini|There is a quota for this region and time already|Ubah kuota yang ada, atau pilih waktu lain.|Change the one there is, or choose another time.
+quota_in_use|409|Kuota sedang dipakai|The quota is in use|Masih ada rujukan yang memegang tempat atau menunggu.|Referrals still hold places in it or wait for one.
+quota_below_taken|422|Kuota di bawah tempat yang sudah terpakai|The quota is below what is taken|Lihat errors untuk angka terkecil.|See errors for the least it can be.
+period_invalid|422|Jangka waktu tidak sah|The period is not valid|ends_on tidak boleh sebelum starts_on, paling lama lima tahun.|ends_on may not come before starts_on, and five years are the most.
 nothing_to_dispatch|409|Tidak ada yang dikirim|There is nothing to dispatch|Semua perubahan yang disetujui sudah ada dalam kiriman.|Every approved change is in a batch already.
 acknowledged_already|409|Sudah dijawab lain|It was acknowledged otherwise already|Lihat errors dan status baris itu; jawaban pusat tidak diubah.|See errors and the status of the row; the centre's answer is not changed.
 not_dispatchable|422|Belum disetujui atau sudah dikirim|It is not approved, or dispatched already|Lihat errors; hanya perubahan manager_approved yang dikirim.|See errors; only changes that are manager_approved are sent.
@@ -184,6 +191,7 @@ nothing_visible|Tidak ada yang terbaca.|Holds nothing to read.
 character_not_allowed|Ada karakter yang tidak boleh.|Holds a character that is not allowed.
 item_ambiguous|Sebut satu saja: referral_id atau registry_change_id.|Name one: referral_id or registry_change_id.
 beneficiary_ambiguous|Sebut satu saja: member_id, household_id, atau name (dengan national_id).|Name one: member_id, household_id, or name (with national_id).
+mapping_ambiguous|Sebut program_code untuk program, helper untuk local_helper, dan keduanya tidak untuk none_exists.|Name program_code for program, helper for local_helper, and neither for none_exists.
 households_ambiguous|Sebut household_ids, atau region_code (dengan reason dan limit).|Name household_ids, or region_code (with reason and limit).
 no_head|Kepala rumah tangga belum disebut.|No head of the household is named.
 more_than_one_head|Lebih dari satu kepala rumah tangga.|More than one head of the household is named.
@@ -217,9 +225,10 @@ family_card_number_invalid|Bukan nomor KK 16 digit; dibiarkan kosong.|Is no fami
 sex_unreadable|Jenis kelamin tidak dikenal; dibiarkan kosong.|The sex is not known; it is left out.
 birth_date_unreadable|Tanggal lahir tidak terbaca; dibiarkan kosong.|The birth date cannot be read; it is left out.
 program_unknown|Program tidak dikenal; dilewati.|The programme is not known; it is skipped.
-columns_missing|Kolom kurang: change_id atau number, dan status.|Lacks columns: change_id or number, and status.
+columns_missing|Kolom kurang; harus ada: {columns}.|Lacks columns; there must be: {columns}.
 named_twice|Disebut lebih dari sekali.|Is named more than once.
 row_ambiguous|Sebut satu saja: change_id atau number.|Name one: change_id or number.
+answer_unknown|Harus granted, declined, waitlisted, received, atau kata Indonesianya.|Must be granted, declined, waitlisted, received, or the word in Indonesian.
 status_unknown|Harus confirmed, declined, diterima, atau ditolak.|Must be confirmed, declined, diterima or ditolak.
 reason_too_long|Alasan paling panjang 200 karakter.|The reason has at most 200 characters.
 survey_empty|Survei belum disimpan.|No survey has been saved.

@@ -12,7 +12,14 @@ from app.domain.actors import SECRETARIAT, Actor, Role
 from app.domain.complaints import Complaints
 from app.domain.errors import Forbidden
 from app.domain.identifiers import masked
-from app.domain.referrals import Origin, Referral, ReferralFilter, Referrals, ReferralState
+from app.domain.referrals import (
+    Origin,
+    Referral,
+    ReferralFilter,
+    Referrals,
+    ReferralState,
+    WaitingReferrals,
+)
 from app.domain.vocabulary import Purpose
 from app.routers.actions import Asked
 from app.routers.complaints.reads import EventRead
@@ -70,6 +77,10 @@ class ReferralRead(BaseModel):
     region_code: Code
     origin: Origin
     state: ReferralState
+    # Where it stands in the line for a place; 1 is the next.
+    waiting_position: Count | None
+    # The registry change that is to be confirmed before it is sent.
+    wait_for: UUID | None
     reason: Line | None
     created_at: Moment
     sent_at: Moment | None
@@ -83,7 +94,12 @@ class ReferralRead(BaseModel):
 
 
 class ReferralDraft(BaseModel):
-    """A need put to a programme, by the desk or the assigned facilitator."""
+    """A need put to a programme, by the desk or the assigned facilitator.
+
+    `wait_for`: an open registry change of the complaint or the beneficiary; until it is confirmed
+    the referral is not sent, and it is cancelled where the change is declined, rejected or
+    withdrawn.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -91,6 +107,7 @@ class ReferralDraft(BaseModel):
     program_code: Annotated[str, Field(pattern=r"^[A-Z0-9_]+$", max_length=40)]
     purpose: Purpose = Purpose.ENROL
     beneficiary: Beneficiary
+    wait_for: UUID | None = None
 
 
 class ReferralActionRequest(Asked):
@@ -118,6 +135,7 @@ async def read(
     # Why, is for those who decide on the case; an owner gets the need alone.
     seen = [one.screening_id for one in referrals if one.screening_id and holders[one.id]]
     screenings = await summaries(session, seen)
+    positions = await WaitingReferrals(session).positions(referrals)
     return [
         ReferralRead(
             **{
@@ -134,6 +152,7 @@ async def read(
                 national_id=masked(repository.national_id(one)),
             ),
             region_code=one.village_code,
+            waiting_position=positions.get(one.id),
             actions=MACHINE.actions(ReferralCase(one, complaints[one.complaint_id]), actor),
         )
         for one in referrals
@@ -198,7 +217,10 @@ async def draft_referral(
         referral = await Referrals(session).lock(UUID(known.ids["referral_id"]))
         return await _answer(session, actor, referral, now, known.status, replayed=True)
     need = Need(
-        program_code=draft.program_code, purpose=draft.purpose, beneficiary=draft.beneficiary
+        program_code=draft.program_code,
+        purpose=draft.purpose,
+        beneficiary=draft.beneficiary,
+        wait_for=draft.wait_for,
     )
     referral = await verbs.draft(session, actor, complaint.id, need, now)
     retry.remember(201, referral_id=referral.id)

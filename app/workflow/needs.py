@@ -16,10 +16,11 @@ from app.domain.households import Household, Households, Member
 from app.domain.identifiers import Keys
 from app.domain.programs import Programs
 from app.domain.referrals import OPEN, Origin, Referral, Referrals, ReferralState
+from app.domain.registry_changes import RegistryChanges
 from app.domain.vocabulary import Document, Purpose
 from app.workflow.eligibility import surveyed
 from app.workflow.history import log
-from app.workflow.referrals import items
+from app.workflow.referrals import items, waiting
 from app.workflow.referrals.table import DRAFTED
 
 CIVIL_DOCUMENTS = "ADMINDUK"
@@ -46,21 +47,32 @@ class Beneficiary(BaseModel):
 
 
 class ProgramNeed(BaseModel):
-    """A programme that somebody needs, and what for."""
+    """A programme that somebody needs, and what for.
+
+    `wait_for` is the registry change that must be confirmed before it is sent: by its id, or, in a
+    survey, by its number (from 0) in that survey's `registry_changes`.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     program_code: Annotated[str, Field(pattern=r"^[A-Z0-9_]+$", max_length=40)]
     purpose: Purpose = Purpose.ENROL
     beneficiary: Beneficiary
+    wait_for: UUID | Annotated[int, Field(ge=0, le=49, strict=True)] | None = None
 
 
 async def check(
-    session: AsyncSession, place: InRegion, needs: Sequence[ProgramNeed], pointer: str
+    session: AsyncSession,
+    place: InRegion,
+    needs: Sequence[ProgramNeed],
+    pointer: str,
+    changes: int = 0,
 ) -> None:
-    """Raises Invalid for programmes, members or households that do not exist in the city.
+    """Raises Invalid for programmes, members or households that do not exist in the city, and for
+    registry changes that a need cannot wait for.
 
-    `pointer` is the place of a need, where `{}` is its number.
+    `pointer` is the place of a need, where `{}` is its number; `changes` says how many registry
+    changes come with the needs.
     """
     unknown = await Programs(session).unknown({need.program_code for need in needs})
     faults = []
@@ -72,20 +84,48 @@ async def check(
             faults.append(Fault("unknown_member", f"{here}/beneficiary/member_id"))
         if whom.household_id and await _household(session, place, whom.household_id) is None:
             faults.append(Fault("unknown_household", f"{here}/beneficiary/household_id"))
+        if not await _may_wait(session, place, need, changes):
+            faults.append(Fault("unknown_reference", f"{here}/wait_for"))
     if faults:
         raise Invalid("unknown_reference", tuple(faults))
     for need in needs:
         await _check_hold(session, place, need.beneficiary)
 
 
+async def _may_wait(
+    session: AsyncSession, place: InRegion, need: ProgramNeed, changes: int
+) -> bool:
+    if need.wait_for is None:
+        return True
+    if isinstance(need.wait_for, int):
+        return need.wait_for < changes
+    change = await RegistryChanges(session).find(need.wait_for)
+    if change is None:
+        return False
+    complaint = place if isinstance(place, Complaint) else None
+    member = await _beneficiary(session, place, need.beneficiary)
+    household_id = member.household_id if member else need.beneficiary.household_id
+    return waiting.may_wait_for(
+        change,
+        complaint.id if complaint else None,
+        household_id or (complaint.household_id if complaint else None),
+        member.id if member else None,
+    )
+
+
 async def _check_hold(session: AsyncSession, place: InRegion, whom: Beneficiary) -> None:
     """Raises Conflict `person_on_hold` for somebody who is reported dead."""
-    member = await _member(session, place, whom.member_id) if whom.member_id else None
-    if whom.national_id is not None:
-        blind = Keys.of(session).blind(whom.national_id)
-        member = await Households(session).member_by_national_id(place.regency_code, blind)
+    member = await _beneficiary(session, place, whom)
     if member is not None and member.hold_change_id is not None:
         raise Conflict("person_on_hold")
+
+
+async def _beneficiary(session: AsyncSession, place: InRegion, whom: Beneficiary) -> Member | None:
+    """The member that a need names, by id or by number."""
+    if whom.national_id is not None:
+        blind = Keys.of(session).blind(whom.national_id)
+        return await Households(session).member_by_national_id(place.regency_code, blind)
+    return await _member(session, place, whom.member_id) if whom.member_id else None
 
 
 async def draft(
@@ -111,6 +151,9 @@ async def draft(
         if now and (item.beneficiary_key, item.program_code, item.purpose) == same:
             if item.state is ReferralState.DRAFT and item.complaint_id == complaint.id:
                 await _screen(session, complaint, item, need, member, actor, at)
+            of_survey = origin is Origin.SURVEY and item.origin is origin
+            if item.state is ReferralState.DRAFT and (need.wait_for or of_survey):
+                item.wait_for = _change_id(need)
             return item
     if existing := await referrals.open_for(key, need.program_code, need.purpose):
         items.link(session, complaint, existing, origin, actor, at)
@@ -130,6 +173,7 @@ async def draft(
         household_id=household_id,
         origin=origin,
         drafted_by=actor.id,
+        wait_for=_change_id(need),
         created_at=at,
         stage_entered_at=at,
         **region_of(complaint),
@@ -162,6 +206,12 @@ async def _screen(
     assert whose is not None
     screening = await surveyed.keep_for(session, complaint, need.program_code, whose, actor, at)
     referral.screening_id = screening.id if screening else None
+
+
+def _change_id(need: ProgramNeed) -> UUID | None:
+    """The change that a need waits for; a survey's numbers have become ids by now."""
+    assert not isinstance(need.wait_for, int)
+    return need.wait_for
 
 
 async def replace_survey_drafts(

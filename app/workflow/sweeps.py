@@ -18,6 +18,7 @@ from app.domain.feed import Feed
 from app.domain.idempotency_keys import KEPT_FOR, IdempotencyKeys
 from app.domain.operations import KEPT_FOR as OPERATIONS_KEPT_FOR
 from app.domain.operations import Operations
+from app.domain.quotas import Quotas
 from app.domain.referrals import CLOSED_ANSWERS, WITH_OWNER, Referrals
 from app.domain.registry_changes import ChangeState, RegistryChanges
 from app.domain.sweep_runs import SweepRun, SweepRuns
@@ -26,6 +27,7 @@ from app.domain.webhooks import KEPT_FOR as DELIVERIES_KEPT_FOR
 from app.domain.webhooks import WebhookDeliveries, WebhookEndpoints
 from app.workflow import ladder, operations
 from app.workflow.dispatches import overdue as undispatched
+from app.workflow.referrals import quotas as line
 from app.workflow.registry_changes import overdue as changes_overdue
 from app.workflow.visits import overdue
 from app.workflow.webhooks import delivering
@@ -213,6 +215,13 @@ async def _undispatched(session: AsyncSession, at: datetime, limit: int) -> Batc
     return of_changes.and_(of_batches)
 
 
+async def _waiting_lists(session: AsyncSession, at: datetime, limit: int) -> Batch:
+    quotas = Quotas(session)
+    rows = await quotas.neglected(line.day_of(at), limit)
+    due: list[datetime | None] = [None for _ in rows]
+    return await _each(session, "waiting_lists", rows, due, quotas.lock, line.open_line, at)
+
+
 async def _numbering(session: AsyncSession, _: datetime, __: int) -> Batch:
     count = await Events(session).number() or 0
     return Batch(count, count)
@@ -257,6 +266,9 @@ SWEEPS: dict[str, Sweep] = {
         Sweep("unanswered", HOUR, "referrals past their dates", _unanswered),
         Sweep("undispatched", HOUR,
             "approved changes in no uploaded batch; batches without an answer", _undispatched),
+        Sweep("waiting_lists", HOUR,
+            "people who wait for a place in a quota that has ended, where a new one is in force",
+            _waiting_lists),
         Sweep("numbering", timedelta(milliseconds=250), "committed events without a position",
             _numbering, quiet=True),
         Sweep("operations", timedelta(seconds=1), "accepted long work, such as imports",

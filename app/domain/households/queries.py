@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -191,6 +192,41 @@ class Households:
         if await self.find(id) is not None:
             return await self.lock(id)
         return await self.lock_member(id)
+
+    async def keep(self, id: UUID) -> None:
+        """Let nobody change a household's key or end it before the commit; readers may read."""
+        statement = sa.select(Household.id).where(col(Household.id) == id)  # type: ignore[call-overload]
+        await self.session.execute(statement.with_for_update(read=True, key_share=True))
+
+    async def version_of(self, id: UUID) -> int:
+        version = await self.session.scalar(
+            sa.select(col(Household.version)).where(col(Household.id) == id)
+        )
+        assert isinstance(version, int)
+        return version
+
+    async def take_part(self, row: Participation) -> bool:
+        """Write that somebody takes part, by a source's word; whether the source says so anew.
+
+        What it said before is brought up to date; one that had ended begins again.
+        """
+        columns = [name for name in Participation.model_fields if name != "id"]
+        statement = insert(Participation).values(
+            id=row.id, **{name: getattr(row, name) for name in columns}
+        )
+        new, old = statement.excluded, col(Participation.ended_on)
+        began = sa.case((old.is_(None), col(Participation.began_on)))
+        statement = statement.on_conflict_do_update(
+            index_elements=["household_id", "member_id", "program_code", "source"],
+            set_={
+                "as_of": new.as_of,
+                "began_on": sa.func.coalesce(began, new.began_on),
+                "ended_on": None,
+            },
+        )
+        # xmax is 0 for a row that was not there before.
+        inserted = sa.literal_column("participations.xmax = 0", sa.Boolean)
+        return bool(await self.session.scalar(statement.returning(inserted)))
 
     async def move_participations(self, whose: Place, into: Place) -> list[dict[str, Any]]:
         """What one takes part in goes to another, if new there. Returns what was moved."""

@@ -1,6 +1,5 @@
 """Routes of households: what the registry knows, who looked for it, and numbers in full."""
 
-import re
 from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -15,6 +14,7 @@ from app.domain.complaints import Complaints
 from app.domain.errors import Fault, Forbidden, Invalid, NotFound
 from app.domain.events import Events
 from app.domain.households import Household, Households, Member, Presence
+from app.domain.identifiers import NUMBER_IN_TEXT
 from app.domain.principals import Principals
 from app.domain.registry import (
     Described,
@@ -48,12 +48,11 @@ READERS = (
     Role.PUSKESOS_OFFICER, *SECRETARIAT, Role.SUPERVISOR, Role.MANAGER, Role.HEAD,
     Role.DATA_PROTECTION_OFFICER,
 )  # fmt: skip
-A_NUMBER = re.compile(r"\d(?:[ .-]?\d){15}")
 
 
 def _no_number(value: str) -> str:
     # The reason stands in the log for ever: no place for the number that was looked at.
-    if A_NUMBER.search(value):
+    if NUMBER_IN_TEXT.search(value):
         raise ValueError("number_in_text")
     return value
 

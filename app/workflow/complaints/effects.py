@@ -252,6 +252,7 @@ async def return_to_supervisor(do: Doing) -> ComplaintState:
 
 @effect(A.FORWARD)
 async def forward(do: Doing) -> ComplaintState:
+    # The registry first: its rows are locked before quotas and referrals, everywhere.
     await registry_items.forward(do.session, do.complaint, do.actor, do.at)
     await do.session.flush()
     await items.send(do.session, do.complaint, do.actor, do.at)

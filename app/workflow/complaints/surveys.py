@@ -14,7 +14,7 @@ from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionF
 from app.domain.survey_forms import FORMS, AnswerProblem
 from app.domain.surveys import Survey, SurveyContent, Surveys
 from app.domain.vocabulary import Sector
-from app.workflow import needs
+from app.workflow import needs, other_needs
 from app.workflow.history import log
 from app.workflow.needs import ProgramNeed
 from app.workflow.registry_changes import drafts
@@ -144,11 +144,24 @@ async def submit(
     assert survey is not None
     assert content is not None
     survey.author_id, survey.submitted_at, survey.typed_by = surveyor, at, typist.id
-    wanted = [ProgramNeed.model_validate(need) for need in content.program_needs]
+    proposed = [drafts.ChangeDraft.model_validate(one) for one in content.registry_changes]
+    changes = await registry_items.replace_survey_drafts(session, complaint, proposed, typist, at)
+    wanted = [
+        _waiting(ProgramNeed.model_validate(need), [one.id for one in changes])
+        for need in content.program_needs
+    ]
     await needs.check(session, complaint, wanted, "/program_needs/{}")
     await needs.replace_survey_drafts(session, complaint, wanted, typist, at)
-    changes = [drafts.ChangeDraft.model_validate(one) for one in content.registry_changes]
-    await registry_items.replace_survey_drafts(session, complaint, changes, typist, at)
+    others = [OtherNeed.model_validate(one) for one in content.other_needs]
+    said = [(one.text, one.sector) for one in others]
+    await other_needs.replace(session, complaint, said, typist, at)
+
+
+def _waiting(need: ProgramNeed, change_ids: list[UUID]) -> ProgramNeed:
+    """The need with the id of the change that it names by its number in the survey."""
+    if not isinstance(need.wait_for, int):
+        return need
+    return need.model_copy(update={"wait_for": change_ids[need.wait_for]})
 
 
 async def submit_additional(
@@ -180,7 +193,8 @@ async def check(session: AsyncSession, place: InRegion, draft: SurveyDraft, at: 
         raise Invalid("invalid_answers", tuple(_fault(problem) for problem in found))
     if draft.no_needs and (draft.program_needs or draft.other_needs):
         raise Invalid("needs_contradict", (Fault("needs_contradict", "/no_needs"),))
-    await needs.check(session, place, draft.program_needs, "/program_needs/{}")
+    count = len(draft.registry_changes)
+    await needs.check(session, place, draft.program_needs, "/program_needs/{}", count)
     for n, change in enumerate(draft.registry_changes):
         pointer = f"/registry_changes/{n}"
         target = await drafts.target_of(session, change, place.regency_code, pointer)

@@ -11,7 +11,7 @@ from app.domain.actors import SECRETARIAT, SYSTEM, Actor, Role
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
 from app.domain.events import Events
-from app.domain.referrals import ANSWERED, Referral, Referrals, ReferralState
+from app.domain.referrals import ANSWERED, Referral, Referrals, ReferralState, WaitingReferrals
 from app.domain.registry_changes import SETTLED as SETTLED_CHANGES
 from app.domain.registry_changes import ChangeState, RegistryChange, RegistryChanges
 from app.domain.surveys import Surveys
@@ -22,6 +22,7 @@ from app.workflow.complaints.commands import Command, ComplaintAction
 from app.workflow.complaints.effects import EFFECTS, Doing
 from app.workflow.complaints.table import EVENT_TYPES, MACHINE
 from app.workflow.history import log
+from app.workflow.referrals.items import tell_waiting
 from app.workflow.registry_changes import holding
 
 A, S, R = ComplaintAction, ComplaintState, ReferralState
@@ -39,6 +40,10 @@ SETTLED = (
     Outcome.CANCELLED,
 )  # fmt: skip
 OUTCOME_CHANGED = "complaint.outcome_changed"
+# By these a registry change may be rejected or withdrawn.
+ENDS_CHANGES = (
+    A.SUBMIT_SURVEY, A.APPROVE, A.RESOLVE_NOW, A.ANSWER, A.REJECT, A.WITHDRAW,
+)  # fmt: skip
 # Begun anew for somebody else, though the state stays.
 RESTARTS = (A.REASSIGN,)
 # What decides on registry changes, and may write them.
@@ -60,7 +65,7 @@ async def act(
     """
     if command.action in DECISIONS:
         await holding.hold_complaint(session, id)
-    complaint = await Complaints(session).lock(id)
+    complaint, others = await _lock(session, id, command.action)
     MACHINE.check_role(complaint, command.action, actor)
     at = max(at, complaint.stage_entered_at)
     if command.action is A.SUBMIT_SURVEY:
@@ -74,7 +79,26 @@ async def act(
     if version is not None and version != present:
         raise PreconditionFailed("stale_version")
     await apply(session, actor, complaint, command, at)
+    if others:
+        await session.flush()
+    for one in others:
+        if not await settle(session, one, at):
+            await reckon_outcome(session, one, at)
     return complaint
+
+
+async def _lock(
+    session: AsyncSession, id: UUID, action: ComplaintAction
+) -> tuple[Complaint, list[Complaint]]:
+    """The complaint, and others whose referrals wait for a registry change that came with it."""
+    waiting: list[UUID] = []
+    if action in ENDS_CHANGES:
+        waiting = await WaitingReferrals(session).holders_waiting_on(id)
+    if waiting in ([], [id]):
+        return await Complaints(session).lock(id), []
+    locked = await Complaints(session).lock_all(sorted({id, *waiting}))
+    [complaint] = [one for one in locked if one.id == id]
+    return complaint, [one for one in locked if one.id != id]
 
 
 async def apply(
@@ -103,7 +127,8 @@ async def apply(
     )  # fmt: skip
     if target is S.FORWARDED:
         await session.flush()
-        await settle(session, complaint, at)
+        if not await settle(session, complaint, at):
+            await tell_waiting(session, complaint, at)
 
 
 async def settle(session: AsyncSession, complaint: Complaint, at: datetime) -> bool:

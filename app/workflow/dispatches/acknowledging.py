@@ -14,6 +14,7 @@ from app.workflow.complaints.commands import Command
 from app.workflow.dispatches.answers import Answer
 from app.workflow.dispatches.verbs import check_dispatcher, complaints_of, upload
 from app.workflow.history import log
+from app.workflow.referrals import waiting
 from app.workflow.registry_changes import items
 from app.workflow.registry_changes.table import MACHINE, ChangeAction, ChangeCase
 from app.workflow.registry_changes.verbs import settle
@@ -49,6 +50,8 @@ async def acknowledge(
         # What the centre answers has been at the centre, whether or not somebody said so.
         upload(session, dispatch, complaints, actor, at)
     by_id = {one.id: one for one in changes}
+    waited = await waiting.holders(session, list(by_id))
+    await waiting.hold(session, list(by_id))
     for row, answer in new:
         change = by_id[row.registry_change_id]
         MACHINE.check(ChangeCase(change), A.ACKNOWLEDGE, actor, Command(A.ACKNOWLEDGE))
@@ -60,12 +63,13 @@ async def acknowledge(
             session, change, A.ACKNOWLEDGE, STATES[answer.status], actor, at,
             role=role, dispatch_id=str(dispatch.id),
         )  # fmt: skip
+        await waiting.answered(session, change, at)
     log(session, ANSWERED, dispatch, actor, at, role=role, rows=len(new))
     if all(row.status is not RowStatus.PENDING for row in rows):
         dispatch.state, dispatch.acknowledged_at = DispatchState.ACKNOWLEDGED, at
         log(session, ACKNOWLEDGED, dispatch, actor, at, role=role)
     await session.flush()
-    answered = {one.complaint_id for one in changes}
+    answered = {one.complaint_id for one in changes} | set(waited)
     for complaint in [one for one in complaints if one.id in answered]:
         await settle(session, complaint, at)
     return dispatch

@@ -45,12 +45,12 @@ def _csv(_: Dispatch, contents: Sequence[Content]) -> bytes:
     writer.writerow(COLUMNS)
     for number, content in enumerate(contents, 1):
         row = {"number": number} | content
-        writer.writerow([_cell(row[name]) for name in COLUMNS])
+        writer.writerow([cell(row[name]) for name in COLUMNS])
     return text.getvalue().encode()
 
 
-def _cell(value: Any) -> str:
-    """A value as text; what has parts is JSON, nothing is empty."""
+def cell(value: Any) -> str:
+    """A value as text that no spreadsheet runs; what has parts is JSON, nothing is empty."""
     if not value:
         return ""
     return plain(_json_text(value) if isinstance(value, (dict, list)) else str(value))

@@ -18,6 +18,7 @@ from app.workflow.dispatches import files
 from app.workflow.dispatches.contents import contents_of
 from app.workflow.dispatches.files import FileFormat
 from app.workflow.history import log
+from app.workflow.referrals import waiting
 from app.workflow.registry_changes import items
 from app.workflow.registry_changes.table import MACHINE, ChangeAction, ChangeCase
 
@@ -162,7 +163,9 @@ def upload(
 
 
 async def complaints_of(session: AsyncSession, rows: Sequence[DispatchRow]) -> list[Complaint]:
-    """The complaints that the changes of some rows came with, locked before them."""
+    """The complaints that the changes of some rows came with, locked before them, and those with
+    referrals that wait for one."""
     changes = await RegistryChanges(session).by_ids([row.registry_change_id for row in rows])
     ids = {one.complaint_id for one in changes.values() if one.complaint_id}
+    ids |= set(await waiting.holders(session, list(changes)))
     return await Complaints(session).lock_all(sorted(ids))

@@ -1,5 +1,6 @@
 """What a complaint does to its referrals: approve, take back, send and cancel them together."""
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -7,59 +8,33 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import SYSTEM, Actor
+from app.domain.actors import SECRETARIAT, SYSTEM, Actor, Role
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.errors import Conflict
 from app.domain.households import Households, Member
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.referrals import CLOSED_ANSWERS, OPEN, Origin, Referral, Referrals, ReferralState
-from app.domain.registry_changes import UNDECIDED, RegistryChanges
+from app.domain.registry_changes import (
+    SETTLED,
+    UNDECIDED,
+    ChangeState,
+    RegistryChange,
+    RegistryChanges,
+)
+from app.workflow.complaints.case import staff_of
 from app.workflow.history import log
-from app.workflow.referrals import clock
-from app.workflow.referrals.table import EVENT_TYPES, LINKED, UNLINKED, ReferralAction
+from app.workflow.referrals import clock, quotas
+from app.workflow.referrals.steps import step
+from app.workflow.referrals.table import LINKED, UNLINKED, ReferralAction
 
 A, R = ReferralAction, ReferralState
+LETTER_BYTES = 16
+# Complaints in these states have referrals whose answers are to be told.
+TELLS = (ComplaintState.FORWARDED, ComplaintState.ANSWERED, ComplaintState.CLOSED)
 # A complaint in these states has had its items approved.
 APPROVED_IN = (ComplaintState.AWAITING_MANAGER, ComplaintState.FORWARDED)
 # Why nothing is asked any more for somebody: the death is believed, or reported and not decided.
 DECEASED, DEATH_REPORTED = "deceased", "death_reported"
-
-
-def step(
-    session: AsyncSession,
-    referral: Referral,
-    action: ReferralAction,
-    to: ReferralState,
-    actor: Actor,
-    at: datetime,
-    **event: Any,
-) -> None:
-    """Move a locked referral and log it."""
-    source = referral.state
-    clock.enter(referral, to, at)
-    referral.version += 1
-    log(
-        session, EVENT_TYPES[action], referral, actor, at,
-        **{"action": action, "from": source, "to": to, "complaint_id": str(referral.complaint_id)}
-        | event,
-    )  # fmt: skip
-
-
-def note_step(
-    session: AsyncSession,
-    referral: Referral,
-    action: ReferralAction,
-    actor: Actor,
-    at: datetime,
-    **event: Any,
-) -> None:
-    """Log a step that leaves a referral where it stands."""
-    referral.version += 1
-    log(
-        session, EVENT_TYPES[action], referral, actor, at,
-        **{"action": action, "from": referral.state, "to": referral.state,
-           "complaint_id": str(referral.complaint_id)} | event,
-    )  # fmt: skip
 
 
 async def approve(
@@ -121,30 +96,71 @@ async def take_back(session: AsyncSession, complaint: Complaint, at: datetime) -
 
 
 async def send(session: AsyncSession, complaint: Complaint, actor: Actor, at: datetime) -> None:
-    """Send what is approved: from now on it is with its owner.
+    """Send what is approved: from now on it is with its owner, or waits for a place there.
 
-    What is for somebody who was reported dead meanwhile is cancelled.
+    What waits for a registry change stays approved until that is confirmed. What is for somebody
+    who was reported dead meanwhile is cancelled.
     """
+    seen = await _items(session, complaint, lock=False)
+    awaited = await RegistryChanges(session).by_ids([one.wait_for for one in seen if one.wait_for])
+    held = await quotas.lock(session, seen)
     items = await _items(session, complaint)
     await _drop_the_dead(session, complaint, items, at)
     for item in items:
-        if item.state is R.APPROVED:
-            item.sent_at = at
-            step(session, item, A.SEND, R.SENT, actor, at)
+        if item.state is not R.APPROVED:
+            continue
+        change = awaited.get(item.wait_for) if item.wait_for else None
+        if change is None or change.state is ChangeState.CONFIRMED:
+            await send_one(session, item, held, actor, actor.id, at)
+        elif change.state in SETTLED:
+            await cancel_one(session, complaint, item, never(change), SYSTEM, at)
+
+
+def never(change: RegistryChange) -> str:
+    """Why a referral that waited for a change ends."""
+    return f"registry_change_{change.state}"
+
+
+async def send_one(
+    session: AsyncSession,
+    item: Referral,
+    held: quotas.Held,
+    actor: Actor,
+    signer: UUID,
+    at: datetime,
+) -> None:
+    """Send an approved item. A full quota does not stop it: it stands in line for a place."""
+    item.sent_at, item.sent_by = at, signer
+    item.letter_code = secrets.token_hex(LETTER_BYTES)
+    has_place = await quotas.take(session, held, item, at)
+    step(session, item, A.SEND, R.SENT, actor, at)
+    if not has_place:
+        item.answered_at = at
+        step(session, item, A.WAITLIST, R.WAITLISTED, SYSTEM, at)
 
 
 async def _drop_the_dead(
     session: AsyncSession, complaint: Complaint, items: Sequence[Referral], at: datetime
 ) -> bool:
     """Cancel what has not been sent and is for somebody on hold. Whether there was any."""
+    held = await for_the_dead(session, items)
+    for item, reason in held:
+        await cancel_one(session, complaint, item, reason, SYSTEM, at)
+    return bool(held)
+
+
+async def for_the_dead(
+    session: AsyncSession, items: Sequence[Referral]
+) -> list[tuple[Referral, str]]:
+    """What has not been sent and is for somebody on hold, each with the reason to cancel it."""
     unsent = [one for one in items if one.state in (R.DRAFT, R.APPROVED) and one.member_id]
     named = [one.member_id for one in unsent if one.member_id is not None]
     people: dict[Any, Member] = await Households(session).members_by_ids(named)
-    held = [one for one in unsent if people[one.member_id].hold_change_id is not None]
-    for item in held:
-        reason = DEATH_REPORTED if people[item.member_id].alive else DECEASED
-        await cancel_one(session, complaint, item, reason, SYSTEM, at)
-    return bool(held)
+    return [
+        (one, DEATH_REPORTED if people[one.member_id].alive else DECEASED)
+        for one in unsent
+        if people[one.member_id].hold_change_id is not None
+    ]
 
 
 async def _is_anything_left(session: AsyncSession, complaint: Complaint) -> bool:
@@ -187,26 +203,40 @@ async def cancel_one(
             step(session, item, A.RETURN, R.DRAFT, SYSTEM, at)
 
 
-def answered(
+async def answered(
     session: AsyncSession, complaints: Sequence[Complaint], referral: Referral, at: datetime
 ) -> None:
-    """Tell the facilitators of complaints that were settled before: each answer is told.
+    """Each answer is told as it comes: to the facilitators of the complaints that it did not
+    settle, or else to their desk.
 
     Where all of them are closed, nobody else would see that it still is to be told.
     """
     for complaint in complaints:
-        late = complaint.state in (ComplaintState.ANSWERED, ComplaintState.CLOSED)
-        if late and complaint.assigned_to is not None:
-            Notifications(session).tell(
-                [complaint.assigned_to], SubjectKind.REFERRAL, referral, Step.ANSWERED, at
-            )
+        if complaint.state in TELLS:
+            people = await _tellers(session, complaint)
+            Notifications(session).tell(people, SubjectKind.REFERRAL, referral, Step.ANSWERED, at)
     closed = [one for one in complaints if one.state is ComplaintState.CLOSED]
     if closed and len(closed) == len(complaints) and referral.state in CLOSED_ANSWERS:
         clock.tell_late(referral, at)
 
 
-async def _items(session: AsyncSession, complaint: Complaint) -> list[Referral]:
-    return (await Referrals(session).items_of([complaint.id], lock=True))[complaint.id]
+async def tell_waiting(session: AsyncSession, complaint: Complaint, at: datetime) -> None:
+    """A complaint was forwarded, and some of its referrals wait for a place: that is an answer."""
+    for item in await _items(session, complaint, lock=False):
+        if item.in_line and item.stage_entered_at == at:
+            await answered(session, [complaint], item, at)
+
+
+async def _tellers(session: AsyncSession, complaint: Complaint) -> list[UUID]:
+    if complaint.assigned_to is not None:
+        return [complaint.assigned_to]
+    staff = await staff_of(session, complaint.regency_code)
+    desk = staff.holding(complaint.village_code, Role.PUSKESOS_OFFICER, *SECRETARIAT)
+    return [one.id for one in desk]
+
+
+async def _items(session: AsyncSession, complaint: Complaint, lock: bool = True) -> list[Referral]:
+    return (await Referrals(session).items_of([complaint.id], lock=lock))[complaint.id]
 
 
 async def _approved_elsewhere(session: AsyncSession, complaint: Complaint, item: Referral) -> bool:

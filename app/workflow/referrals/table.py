@@ -8,8 +8,9 @@ from uuid import UUID
 
 from app.domain.actors import Actor, Role
 from app.domain.complaints import Complaint
+from app.domain.errors import Conflict
 from app.domain.referrals import Referral, ReferralState
-from app.workflow.machine import ANY_REASON, Ladder, Machine, Party, Transition, by
+from app.workflow.machine import ANY_REASON, Ladder, Machine, Party, Transition, by, guard
 from app.workflow.parties import ASSIGNED, DESK, MANAGER, SECRETARIAT, SYSTEM
 
 
@@ -20,6 +21,7 @@ class ReferralAction(StrEnum):
     GRANT = "grant"
     DECLINE = "decline"
     WAITLIST = "waitlist"
+    MOVE_UP = "move_up"
     ASK = "ask"
     REPLY = "reply"
     RETURN = "return"
@@ -75,6 +77,13 @@ def _owning(name: str, *roles: Role) -> Party:
 OWNER = _owning("agency or program_manager", Role.AGENCY, Role.PROGRAM_MANAGER)
 AGENCY = _owning("agency", Role.AGENCY)
 
+
+@guard(Conflict, "quota_full")
+def not_in_line(case: ReferralCase, _: Actor, __: Any) -> bool:
+    """It does not stand in line for a place of a quota that is managed here."""
+    return not case.referral.in_line
+
+
 R, A = ReferralState, ReferralAction
 SAME = None
 WITH_OWNER = (R.SENT, R.RECEIVED, R.WAITLISTED)
@@ -110,9 +119,11 @@ MACHINE = Machine[ReferralState, ReferralAction](
         Transition((R.DRAFT,), A.APPROVE, (R.APPROVED,), by(SYSTEM)),
         Transition((R.APPROVED,), A.SEND, (R.SENT,), by(SYSTEM)),
         Transition((R.SENT,), A.ACKNOWLEDGE, (R.RECEIVED,), by(OWNER)),
-        Transition(WITH_OWNER, A.GRANT, (R.GRANTED,), by(OWNER)),
+        Transition(WITH_OWNER, A.GRANT, (R.GRANTED,), by(OWNER), (not_in_line,)),
         Transition(WITH_OWNER, A.DECLINE, (R.DECLINED,), by(OWNER), reasons=DECLINED_FOR),
-        Transition(WITH_OWNER, A.WAITLIST, (R.WAITLISTED,), by(OWNER)),
+        Transition((R.SENT,), A.WAITLIST, (R.WAITLISTED,), by(OWNER, SYSTEM)),
+        Transition((R.RECEIVED, R.WAITLISTED), A.WAITLIST, (R.WAITLISTED,), by(OWNER)),
+        Transition((R.WAITLISTED,), A.MOVE_UP, (R.SENT,), by(SYSTEM)),
         Transition((R.SENT, R.RECEIVED), A.ASK, (R.INFO_REQUESTED,), by(OWNER), note=True),
         Transition((R.INFO_REQUESTED,), A.REPLY, (R.RECEIVED,), by(SECRETARIAT, ASSIGNED),
             note=True),
@@ -132,6 +143,7 @@ EVENT_TYPES: dict[ReferralAction, str] = {
     A.GRANT: "referral.granted",
     A.DECLINE: "referral.declined",
     A.WAITLIST: "referral.waitlisted",
+    A.MOVE_UP: "referral.moved_up",
     A.ASK: "referral.info_requested",
     A.REPLY: "referral.replied",
     A.RETURN: "referral.returned",

@@ -21,8 +21,9 @@ from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ActionData, AnswerDelivered, Command
 from app.workflow.complaints.verbs import DRAFTED_IN
 from app.workflow.needs import ProgramNeed
-from app.workflow.referrals import items
-from app.workflow.referrals.table import MACHINE, ReferralAction, ReferralCase
+from app.workflow.referrals import items, participation, quotas
+from app.workflow.referrals.steps import note_step, step
+from app.workflow.referrals.table import MACHINE, DeclineReason, ReferralAction, ReferralCase
 
 A, R = ReferralAction, ReferralState
 DATA: dict[ReferralAction, type[ActionData]] = {A.DELIVER_ANSWER: AnswerDelivered}
@@ -36,6 +37,7 @@ class Doing:
     actor: Actor
     command: Command
     at: datetime
+    held: quotas.Held = ()
     data: dict[str, Any] = field(default_factory=dict)
 
 
@@ -56,6 +58,11 @@ async def act(
     """
     referrals = Referrals(session)
     holders = await Complaints(session).lock_all(await referrals.holders(id))
+    held: quotas.Held = ()
+    if command.action in (*ANSWERS, A.CONFIRM_BENEFIT):
+        seen = await referrals.peek(id)
+        await participation.hold(session, seen)
+        held = await quotas.lock(session, [seen])
     referral = await referrals.lock(id)
     if late := set(await referrals.holders(id)) - {one.id for one in holders}:
         holders += await Complaints(session).lock_all(sorted(late))
@@ -69,7 +76,7 @@ async def act(
     row = MACHINE.check(case, command.action, actor, command)
     at = max(at, referral.stage_entered_at)
     role = MACHINE.role(actor, case, command.action)
-    do = Doing(session, referral, case.complaint, actor, command, at)
+    do = Doing(session, referral, case.complaint, actor, command, at, held)
     source = referral.state
     target = await EFFECTS[command.action](do)
     assert target in row.leads_to(source)
@@ -81,9 +88,10 @@ async def act(
     }  # fmt: skip
     if target is source and command.action is not A.WAITLIST:
         # The stage goes on, and with it its dates; on a waiting list one waits anew.
-        items.note_step(session, referral, command.action, actor, at, **event, **do.data)
+        note_step(session, referral, command.action, actor, at, **event, **do.data)
     else:
-        items.step(session, referral, command.action, target, actor, at, **event, **do.data)
+        step(session, referral, command.action, target, actor, at, **event, **do.data)
+    await _move_line(do, target)
     if command.action in RECEIPTS:
         # Who holds it by a link only may not be forwarded yet.
         with_owner = [one for one in holders if one.forwarded_at is not None]
@@ -93,8 +101,16 @@ async def act(
     for one in settled_before:
         await complaints.reckon_outcome(session, one, at)
     if command.action in ANSWERS:
-        items.answered(session, settled_before, referral, at)
+        await items.answered(session, settled_before, referral, at)
     return referral
+
+
+async def _move_line(do: Doing, target: ReferralState) -> None:
+    """What an answer means for the quota, once the referral stands where it leads."""
+    if target is R.WAITLISTED and do.command.action is A.WAITLIST:
+        await quotas.stand_in_line(do.session, do.held, do.referral, do.at)
+    elif target in (R.DECLINED, R.CANCELLED):
+        await quotas.give_back(do.session, do.held, do.referral, do.at)
 
 
 async def acknowledge(do: Doing) -> ReferralState:
@@ -103,10 +119,14 @@ async def acknowledge(do: Doing) -> ReferralState:
 
 
 async def grant(do: Doing) -> ReferralState:
+    await quotas.use(do.held, do.referral, do.at)
+    await participation.granted(do.session, do.referral, do.at)
     return _answered(do, R.GRANTED)
 
 
 async def decline(do: Doing) -> ReferralState:
+    if do.command.reason == DeclineReason.ALREADY_SERVED:
+        await participation.claimed(do.session, do.referral, do.at)
     return _answered(do, R.DECLINED)
 
 
@@ -147,6 +167,7 @@ async def deliver_answer(do: Doing) -> ReferralState:
 
 
 async def confirm_benefit(do: Doing) -> ReferralState:
+    await participation.confirmed(do.session, do.referral, do.at)
     return R.BENEFIT_CONFIRMED
 
 

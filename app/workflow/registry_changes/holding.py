@@ -1,7 +1,7 @@
 """The locks that a decision on changes needs, all taken before anything is written.
 
-They are taken in one order everywhere: complaint, change, visit, household, member, referral, and
-of each kind by id. Whoever keeps to it never waits in a ring.
+They are taken in one order everywhere: complaint, change, visit, household, member, quota,
+referral, and of each kind by id. Whoever keeps to it never waits in a ring.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,6 +14,7 @@ from app.domain.households import Households
 from app.domain.referrals import Referrals
 from app.domain.registry_changes import ChangeKind, RegistryChange, RegistryChanges
 from app.domain.visits import Visits
+from app.workflow.referrals import waiting
 
 K = ChangeKind
 # By these, or by taking them back, a household leaves the registry: what hangs on it goes along.
@@ -60,8 +61,10 @@ async def _is_held(session: AsyncSession, own: set[UUID], which: Which) -> bool:
 
 
 async def _complaints(session: AsyncSession, changes: Sequence[RegistryChange]) -> set[UUID]:
-    """Those that changes came with, that a merge moves, or whose referrals it moves."""
+    """Those that changes came with, that wait for one, that a merge moves, or whose referrals it
+    moves."""
     found = {one.complaint_id for one in changes if one.complaint_id is not None}
+    found |= set(await waiting.holders(session, [one.id for one in changes]))
     referrals = Referrals(session)
     for one in changes:
         if one.kind is not K.MERGE_DUPLICATE:

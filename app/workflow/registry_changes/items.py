@@ -21,6 +21,7 @@ from app.domain.registry_changes import (
     RegistryChanges,
 )
 from app.workflow.history import log
+from app.workflow.referrals import waiting
 from app.workflow.registry_changes import applying, clock, deaths, drafting, heads
 from app.workflow.registry_changes.drafts import ChangeDraft
 from app.workflow.registry_changes.table import EVENT_TYPES, TAKEN_BACK, ChangeAction, carried
@@ -64,21 +65,29 @@ async def replace_survey_drafts(
     wanted: Sequence[ChangeDraft],
     actor: Actor,
     at: datetime,
-) -> None:
-    """Make the drafts that came from the survey equal to it; those of the desk stay."""
-    new = list(wanted)
+) -> list[RegistryChange]:
+    """Make the drafts that came from the survey equal to it; those of the desk stay.
+
+    The changes that say what is wanted, in its order.
+    """
+    new = dict(enumerate(wanted))
+    found: dict[int, RegistryChange] = {}
     for change in await _of(session, complaint):
         if change.origin is not ChangeOrigin.SURVEY or change.state not in TAKEN_BACK:
             continue
-        same = next((one for one in new if drafting.is_same(session, change, one)), None)
+        same = next((n for n, one in new.items() if drafting.is_same(session, change, one)), None)
         if same is not None and change.state is S.DRAFT:
-            new.remove(same)
+            found[same] = change
+            del new[same]
         else:
             await withdraw(session, change, SYSTEM, at, complaint, reason="not_in_survey")
     # A person is reported dead once at a time: what was withdrawn must be so before the new one.
     await session.flush()
-    for draft in new:
-        await drafting.draft(session, actor, draft, ChangeOrigin.SURVEY, at, complaint=complaint)
+    for n, draft in new.items():
+        found[n] = await drafting.draft(
+            session, actor, draft, ChangeOrigin.SURVEY, at, complaint=complaint
+        )
+    return [found[n] for n in range(len(wanted))]
 
 
 async def propose(session: AsyncSession, complaint: Complaint, actor: Actor, at: datetime) -> None:
@@ -212,6 +221,7 @@ async def reject(
 ) -> None:
     change.reason = event.get("reason") or change.reason
     step(session, change, A.REJECT, S.REJECTED, actor, at, complaint, **event)
+    await waiting.answered(session, change, at)
     if change.kind is ChangeKind.REPORT_DEATH:
         await end_death(session, change, at)
 
@@ -227,6 +237,7 @@ async def withdraw(
 ) -> None:
     change.reason = event.get("reason") or change.reason
     step(session, change, action, S.WITHDRAWN, actor, at, complaint, **event)
+    await waiting.answered(session, change, at)
     if change.kind is ChangeKind.REPORT_DEATH:
         await end_death(session, change, at)
 

@@ -20,7 +20,8 @@ from app.domain.households import (
 from app.domain.referrals import OPEN, Referral, Referrals, ReferralState
 from app.domain.registry_changes import RegistryChange
 from app.workflow.history import log
-from app.workflow.referrals import items
+from app.workflow.referrals import quotas
+from app.workflow.referrals.steps import step
 from app.workflow.referrals.table import LINKED, ReferralAction
 from app.workflow.registry_changes import heads
 from app.workflow.registry_changes.values import presence_in, presence_of
@@ -52,7 +53,8 @@ async def merge(
     }
     if member is not None:
         assert isinstance(into, Member)
-        await _merge_member(session, member, into, moved, at)
+        held = await quotas.lock(session, await Referrals(session).for_member(member.id))
+        await _merge_member(session, member, into, moved, held, at)
     else:
         assert household is not None
         assert isinstance(into, Household)
@@ -70,10 +72,16 @@ async def _into(session: AsyncSession, change: RegistryChange) -> Household | Me
 
 
 async def _merge_member(
-    session: AsyncSession, member: Member, into: Member, moved: dict[str, Any], at: datetime
+    session: AsyncSession,
+    member: Member,
+    into: Member,
+    moved: dict[str, Any],
+    held: quotas.Held,
+    at: datetime,
 ) -> None:
     for referral in await Referrals(session).lock_for(None, member.id):
-        await _move(session, referral, into.household_id, into.id, f"member:{into.id}", moved, at)
+        to = (into.household_id, into.id, f"member:{into.id}")
+        await _move(session, referral, to, moved, held, at)
     place = (into.household_id, into.id)
     moved["participations"] += await Households(session).move_participations(
         (member.household_id, member.id), place
@@ -97,6 +105,8 @@ async def _merge_household(
     at: datetime,
 ) -> None:
     households = Households(session)
+    # A duplicate that is cancelled gives its place to the next in line: quotas before referrals.
+    held = await quotas.lock(session, await Referrals(session).for_household(household.id))
     # All at once: each of its people's referrals are moved one after another.
     await Referrals(session).lock_for(household.id, None)
     for complaint in await Complaints(session).lock_of_household(household.id):
@@ -109,7 +119,7 @@ async def _merge_household(
     for member in people[household.id]:
         same = known.get(member.national_id_index or b"")
         if same is not None:
-            await _merge_member(session, member, same, moved, at)
+            await _merge_member(session, member, same, moved, held, at)
             continue
         moved["members"].append(
             {"id": str(member.id), "registry_id": member.registry_id, "relation": member.relation}
@@ -123,7 +133,7 @@ async def _merge_household(
         key = referral.beneficiary_key
         if key == f"household:{household.id}":
             key = f"household:{into.id}"
-        await _move(session, referral, into.id, referral.member_id, key, moved, at)
+        await _move(session, referral, (into.id, referral.member_id, key), moved, held, at)
     moved["participations"] += await households.move_participations(
         (household.id, None), (into.id, None)
     )
@@ -134,13 +144,14 @@ async def _merge_household(
 async def _move(
     session: AsyncSession,
     referral: Referral,
-    household_id: UUID,
-    member_id: UUID | None,
-    key: str,
+    to: tuple[UUID, UUID | None, str],
     moved: dict[str, Any],
+    held: quotas.Held,
     at: datetime,
 ) -> None:
-    """Give a referral to the one that stays; where the same need is open there, it links to it."""
+    """Give a referral to the one that stays (household, member, key); where the same need is open
+    there, it links to it."""
+    household_id, member_id, key = to
     moved["referrals"].append(
         {
             "id": str(referral.id),
@@ -159,7 +170,8 @@ async def _move(
                     referrals.link(id, same, referral.origin)
                     log(session, LINKED, same, SYSTEM, at, linked_complaint_id=str(id))
             referral.reason = "linked"
-            items.step(session, referral, ReferralAction.CANCEL, R.CANCELLED, SYSTEM, at)
+            step(session, referral, ReferralAction.CANCEL, R.CANCELLED, SYSTEM, at)
+            await quotas.give_back(session, held, referral, at)
             await session.flush()
     referral.household_id, referral.member_id = household_id, member_id
     referral.beneficiary_key = key

@@ -24,6 +24,7 @@ from app.domain.registry_changes import (
 from app.workflow.complaints import verbs as complaints
 from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ActionData, Command
+from app.workflow.referrals import waiting
 from app.workflow.registry_changes import applying, drafting, holding, items
 from app.workflow.registry_changes.drafts import ChangeDraft, Evidence, Facts
 from app.workflow.registry_changes.table import (
@@ -140,7 +141,7 @@ async def _revoke_death(
     if found is None:
         raise Conflict("not_reported_dead")
     await holding.hold_change(session, found.id)
-    complaint = await Complaints(session).lock(found.complaint_id) if found.complaint_id else None
+    _, locked = await lock_complaints(session, found)
     death = await RegistryChanges(session).lock(found.id)
     if actor.id in (death.approved_by, death.confirmed_by, death.proposed_by):
         raise Forbidden("four_eyes")
@@ -152,7 +153,9 @@ async def _revoke_death(
         # What the centre has declined it does not hold for true: there is nothing to take back.
         action = A.UNDO if death.state is S.DECLINED else A.WITHDRAW
         await items.withdraw(session, death, SYSTEM, at, action=action, reason="revoked")
-        await settle(session, complaint, at)
+        await session.flush()
+        for one in locked:
+            await settle(session, one, at)
     items.step(session, change, A.PROPOSE, S.PROPOSED, actor, at)
     change.approved_by = actor.id
     items.step(session, change, A.APPROVE, S.SUPERVISOR_APPROVED, actor, at)
@@ -185,7 +188,7 @@ async def act(
     assert seen is not None
     if command.action in DECISIONS:
         await holding.hold_change(session, id)
-    complaint = await Complaints(session).lock(seen.complaint_id) if seen.complaint_id else None
+    complaint, locked = await lock_complaints(session, seen)
     change = await changes.lock(id)
     case = await case_of(session, change, complaint)
     MACHINE.check_role(case, command.action, actor)
@@ -197,13 +200,26 @@ async def act(
     await EFFECTS[command.action](Doing(session, case, actor, command, at))
     assert change.state in row.leads_to(source)
     await session.flush()
-    await settle(session, complaint, at)
+    for one in locked:
+        await settle(session, one, at)
     return change
 
 
-async def settle(session: AsyncSession, complaint: Complaint | None, at: datetime) -> None:
+async def lock_complaints(
+    session: AsyncSession, change: RegistryChange
+) -> tuple[Complaint | None, list[Complaint]]:
+    """The complaint that a change came with, and all whose answer may hang on it; they are locked
+    before the change, everywhere."""
+    ids = set(await waiting.holders(session, [change.id]))
+    if change.complaint_id is not None:
+        ids.add(change.complaint_id)
+    locked = await Complaints(session).lock_all(sorted(ids))
+    return next((one for one in locked if one.id == change.complaint_id), None), locked
+
+
+async def settle(session: AsyncSession, complaint: Complaint, at: datetime) -> None:
     """Answer the locked complaint of a change, where this was the last that it waited for."""
-    if complaint is not None and not await complaints.settle(session, complaint, at):
+    if not await complaints.settle(session, complaint, at):
         await complaints.reckon_outcome(session, complaint, at)
 
 

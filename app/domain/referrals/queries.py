@@ -1,130 +1,34 @@
-"""Referrals: one need of one beneficiary, put to one programme."""
+"""Finding referrals and holding them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import Field, col
+from sqlmodel import col
 
-from app.domain.actors import Actor, Grant, Role, Scope
-from app.domain.base import CODE, InRegion, Record, enum_type, region_of, within
+from app.domain.actors import Actor, Role
+from app.domain.base import region_of, within
 from app.domain.complaints import Complaint, visible_to
 from app.domain.errors import NotFound
 from app.domain.households import Member
 from app.domain.identifiers import Keys
+from app.domain.referrals.rows import (
+    ANSWERABLE,
+    OPEN,
+    ComplaintReferral,
+    L,
+    Origin,
+    Referral,
+    ReferralFilter,
+    ReferralState,
+    T,
+)
+from app.domain.referrals.sight import owned_by, seen_by
 from app.domain.sweep_runs import not_parked
 from app.domain.vocabulary import Purpose
-
-
-class ReferralState(StrEnum):
-    DRAFT = "draft"
-    APPROVED = "approved"
-    SENT = "sent"
-    RECEIVED = "received"
-    INFO_REQUESTED = "info_requested"
-    GRANTED = "granted"
-    BENEFIT_CONFIRMED = "benefit_confirmed"
-    DECLINED = "declined"
-    WAITLISTED = "waitlisted"
-    CANCELLED = "cancelled"
-
-
-R = ReferralState
-OPEN = (R.APPROVED, R.SENT, R.RECEIVED, R.INFO_REQUESTED, R.WAITLISTED)
-WITH_OWNER = (R.SENT, R.RECEIVED, R.INFO_REQUESTED, R.WAITLISTED)
-# Answers after which the owner is waited for no longer.
-CLOSED_ANSWERS = (R.GRANTED, R.DECLINED, R.CANCELLED)
-ANSWERED = (R.GRANTED, R.BENEFIT_CONFIRMED, R.DECLINED, R.WAITLISTED, R.CANCELLED)
-
-
-class Origin(StrEnum):
-    """Where a draft came from: decides what a new survey may replace."""
-
-    SURVEY = "survey"
-    DESK = "desk"
-    WAIVER = "waiver"
-
-
-def _in(states: Sequence[ReferralState]) -> str:
-    return f"state in ({', '.join(repr(str(state)) for state in states)})"
-
-
-class Referral(InRegion, Record, table=True):
-    """A referral. `complaint_id` is the complaint it came from; others may hold it by a link."""
-
-    __tablename__ = "referrals"
-    __table_args__ = (
-        # At most one open referral per (beneficiary, programme, purpose).
-        sa.Index(
-            "uq_referrals_open", "beneficiary_key", "program_code", "purpose", unique=True,
-            postgresql_where=sa.text(_in(OPEN)),
-        ),
-        sa.Index("ix_referrals_program_code", "program_code", "regency_code", "state", "id"),
-        sa.Index("ix_referrals_next_step_at", "next_step_at", "id"),
-    )  # fmt: skip
-
-    version: int = 1
-    complaint_id: UUID = Field(foreign_key="complaints.id", index=True)
-    program_code: str = Field(sa_type=CODE, foreign_key="programs.code")
-    purpose: Purpose = Field(sa_type=enum_type(Purpose))
-    beneficiary_key: str = Field(sa_type=CODE, max_length=300)
-    beneficiary_name: str | None = Field(default=None, max_length=120)
-    beneficiary_national_id: bytes | None = None
-    member_id: UUID | None = Field(default=None, foreign_key="members.id", index=True)
-    household_id: UUID | None = Field(default=None, foreign_key="households.id", index=True)
-    origin: Origin = Field(sa_type=enum_type(Origin))
-    drafted_by: UUID
-    state: ReferralState = Field(default=R.DRAFT, sa_type=enum_type(ReferralState))
-    reason: str | None = Field(default=None, max_length=200)
-    # What the rules said when it was drafted; a programme's owner decides, not they.
-    screening_id: UUID | None = Field(default=None, foreign_key="screenings.id")
-    created_at: datetime
-    sent_at: datetime | None = None
-    received_at: datetime | None = None
-    answered_at: datetime | None = None
-    informed_at: datetime | None = None
-    stage: int = 1
-    stage_entered_at: datetime
-    # Time that the owner spent waiting for an answer of ours does not count against it.
-    paused_for: timedelta = Field(default=timedelta(0), sa_type=sa.Interval)
-    due_at: datetime | None = None
-    next_step_at: datetime | None = None
-    steps_taken: int = 0
-
-
-class ComplaintReferral(InRegion, table=True):
-    """That a complaint holds a referral as an item: its own, or a link to an open one.
-
-    `origin` says where this complaint's need came from, whoever drafted the referral first.
-    """
-
-    __tablename__ = "complaint_referrals"
-    __table_args__ = (
-        sa.PrimaryKeyConstraint("complaint_id", "referral_id"),
-        sa.Index("ix_complaint_referrals_referral_id", "referral_id"),
-    )
-
-    complaint_id: UUID = Field(foreign_key="complaints.id")
-    referral_id: UUID = Field(foreign_key="referrals.id")
-    origin: Origin = Field(sa_type=enum_type(Origin))
-
-
-@dataclass(frozen=True, slots=True)
-class ReferralFilter:
-    state: ReferralState | None = None
-    program_code: str | None = None
-    region: str | None = None
-    complaint_id: UUID | None = None
-    household_id: UUID | None = None
-
-
-T: Any = Referral
-L: Any = ComplaintReferral
 
 
 class Referrals:
@@ -187,6 +91,42 @@ class Referrals:
         )
         return (await self.session.scalars(statement)).one()
 
+    async def peek(self, id: UUID) -> Referral:
+        """The row, whoever may see it, without holding it."""
+        return (await self.session.scalars(sa.select(Referral).where(T.id == id))).one()
+
+    async def by_ids(self, ids: Collection[UUID]) -> list[Referral]:
+        """Rows by id, whoever may see them, held by nobody."""
+        return list(await self.session.scalars(sa.select(Referral).where(T.id.in_(ids))))
+
+    async def fresh(self, ids: Collection[UUID]) -> list[Referral]:
+        """Rows by id as they are now, whatever of them was read before."""
+        statement = sa.select(Referral).where(T.id.in_(ids))
+        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
+    async def in_sight(self, ids: Collection[UUID], actor: Actor, at: datetime) -> set[UUID]:
+        """Which of some referrals the actor sees."""
+        statement = sa.select(T.id).where(T.id.in_(ids), seen_by(actor, at))
+        return set(await self.session.scalars(statement))
+
+    async def awaiting(
+        self, actor: Actor, program_code: str | None, region: str | None, limit: int
+    ) -> list[Referral]:
+        """What waits for the actor's answer as owner, the longest waiting first."""
+        owners = [g for g in actor.grants if g.role in (Role.AGENCY, Role.PROGRAM_MANAGER)]
+        statement = sa.select(Referral).where(owned_by(owners), T.state.in_(ANSWERABLE))
+        if program_code is not None:
+            statement = statement.where(T.program_code == program_code)
+        if region is not None:
+            statement = statement.where(within(T, (region,)))
+        statement = statement.order_by(T.sent_at, T.id).limit(limit)
+        return list(await self.session.scalars(statement))
+
+    async def lock_all(self, ids: Sequence[UUID]) -> list[Referral]:
+        """Several rows, held until commit, in id order so that two lockers cannot meet head-on."""
+        statement = sa.select(Referral).where(T.id.in_(ids)).order_by(T.id).with_for_update()
+        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+
     async def holders(self, id: UUID) -> list[UUID]:
         """The complaints that hold a referral as an item."""
         return list(
@@ -241,10 +181,32 @@ class Referrals:
         statement = statement.with_for_update().execution_options(populate_existing=True)
         return list(await self.session.scalars(statement))
 
-    async def lock_all(self, ids: Sequence[UUID]) -> list[Referral]:
-        """Several rows, held until commit, in id order so that two lockers cannot meet head-on."""
-        statement = sa.select(Referral).where(T.id.in_(ids)).order_by(T.id).with_for_update()
-        return list(await self.session.scalars(statement.execution_options(populate_existing=True)))
+    async def for_household(self, household_id: UUID) -> list[Referral]:
+        """Referrals for a household and all in it, held by nobody."""
+        statement = sa.select(Referral).where(_for(household_id, None)).order_by(T.id)
+        return list(await self.session.scalars(statement))
+
+    async def of_household(
+        self,
+        household_id: UUID,
+        only: Actor | None,
+        at: datetime,
+        after: UUID | None,
+        limit: int,
+    ) -> list[Referral]:
+        """Referrals for a household and for all who live in it, newest first; `only` those that an
+        actor sees, where one is given."""
+        statement = sa.select(Referral).where(_for(household_id, None)).order_by(T.id.desc())
+        statement = statement.limit(limit)
+        if only is not None:
+            statement = statement.where(seen_by(only, at))
+        if after is not None:
+            statement = statement.where(T.id < after)
+        return list(await self.session.scalars(statement))
+
+    async def by_letter_code(self, code: str) -> Referral | None:
+        statement = sa.select(Referral).where(T.letter_code == code)
+        return (await self.session.scalars(statement)).one_or_none()
 
     async def held_by(self, ids: Sequence[UUID]) -> set[UUID]:
         """The complaints that hold any of some referrals."""
@@ -317,32 +279,3 @@ def _for(household_id: UUID | None, member_id: UUID | None) -> Any:
         return T.member_id == member_id
     people = sa.select(col(Member.id)).where(col(Member.household_id) == household_id)
     return sa.or_(T.household_id == household_id, T.member_id.in_(people))
-
-
-def owned_by(grants: Sequence[Grant]) -> Any:
-    """Referrals of the programmes and regions of some grants."""
-    return sa.or_(
-        sa.false(),
-        *(
-            sa.and_(T.program_code.in_(grant.program_codes), within(T, grant.region_codes))
-            for grant in grants
-        ),
-    )
-
-
-def seen_by(actor: Actor, at: datetime) -> Any:
-    """Whoever sees a complaint that holds it; its programme manager; its agency once it is sent."""
-    managed = owned_by([grant for grant in actor.grants if grant.role is Role.PROGRAM_MANAGER])
-    agencies = [grant for grant in actor.grants if grant.role is Role.AGENCY]
-    if Scope.REFERRALS_READ in actor.scopes:
-        agencies.append(Grant(Role.AGENCY, actor.region_codes, actor.program_codes))
-    through_complaint = (
-        sa.select(L.referral_id)
-        .join(Complaint, col(Complaint.id) == L.complaint_id)
-        .where(visible_to(actor, at))
-    )
-    return sa.or_(
-        T.id.in_(through_complaint),
-        managed,
-        sa.and_(T.sent_at.is_not(None), owned_by(agencies)),
-    )
