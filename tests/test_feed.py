@@ -31,7 +31,7 @@ from tests.flows import (
     hire,
     key,
 )
-from tests.processes import finished, on_the_database_of, until
+from tests.processes import Shell, on_the_database_of, until
 
 CITY = "35.76"
 
@@ -319,9 +319,9 @@ def test_a_database_that_was_copied_begins_another_epoch(
     assert len(read(fresh_world, "manager", cursor=cursor)["items"]) == 1
 
 
-def test_an_operator_can_say_that_the_disk_was_restored(world: World) -> None:
+def test_an_operator_can_say_that_the_disk_was_restored(world: World, slrt: Shell) -> None:
     cursor = latest(world, "manager")
-    told = finished("feed", "restored", **on_the_database_of(world))
+    told = slrt("feed", "restored", **on_the_database_of(world))
     assert (told.returncode, told.stdout.split()[0]) == (0, "epoch")
     refused(world, "manager", 410, "feed_reset", cursor=cursor)
     # So does a cursor that is ahead of the log: it is of a log that is gone.
