@@ -366,5 +366,6 @@ def test_every_kind_of_event_is_known_to_the_feed() -> None:
         *OTHER_EVENTS, *COMPLAINT_EVENTS.values(), *REFERRAL_EVENTS.values(),
         *CHANGE_EVENTS.values(), *VISIT_EVENTS.values(),
     }  # fmt: skip
-    # Accounts and exports are the deployment's own business.
-    assert {type.split(".")[0] for type in types} == {*KINDS, "account", "export"}
+    # Accounts, exports and endpoints are the deployment's own business.
+    ours = {"account", "export", "webhook_endpoint"}
+    assert {type.split(".")[0] for type in types} == {*KINDS} | ours

@@ -59,6 +59,7 @@ def answered(
 
 def test_forward_leaves_it_and_the_centres_yes_sends_it(world: World) -> None:
     complaint, id, change = awaited(world, named("Bu Tin", "BPNT"))
+    screened = referral(world, id)["screening_id"]
     one, other = (referral(world, each) for each in complaint["referral_ids"])
     assert (one["state"], one["wait_for"], one["sent_at"]) == ("approved", change, None)
     assert (other["state"], other["wait_for"]) == ("sent", None)
@@ -68,6 +69,8 @@ def test_forward_leaves_it_and_the_centres_yes_sends_it(world: World) -> None:
     assert centre_says(world, change, "confirmed").status_code == 200
     sent = referral(world, id, "agency-pkh")
     assert (sent["state"], sent["due_at"] is not None) == ("sent", True)
+    # What was confirmed was screened anew.
+    assert referral(world, id)["screening_id"] not in (None, screened)
     event = world.as_(OWNER).get(f"/referrals/{id}/events").json()["items"][-1]
     assert (event["type"], event["by"]["role"]) == ("referral.sent", "system")
     did(world, "agency-pkh", id, "grant")

@@ -24,7 +24,7 @@ RETENTION = timedelta(days=90)
 # What the types of its events begin with.
 KINDS = (
     "complaint", "referral", "registry_change", "visit", "survey", "dispatch", "household",
-    "member",
+    "member", "quota", "other_need",
 )  # fmt: skip
 REFERRALS, CHANGES, DISPATCHES = "referrals", "registry-changes", "dispatches"
 

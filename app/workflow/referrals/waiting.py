@@ -8,8 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SYSTEM
 from app.domain.complaints import Complaint, Complaints
+from app.domain.households import Household, Households, Member
 from app.domain.referrals import Referral, Referrals, ReferralState, WaitingReferrals
 from app.domain.registry_changes import OPEN, UNCONFIRMED, ChangeState, RegistryChange
+from app.domain.vocabulary import Purpose
+from app.workflow.eligibility import surveyed
 from app.workflow.referrals import items, quotas
 from app.workflow.referrals.steps import step
 from app.workflow.referrals.table import ReferralAction
@@ -73,7 +76,27 @@ async def _send(session: AsyncSession, referral: Referral, held: quotas.Held, at
     if complaint is not None:
         assert complaint.forwarded_by is not None
         at = max(at, referral.stage_entered_at)
+        await _screen_again(session, complaint, referral, at)
         await items.send_one(session, referral, held, SYSTEM, complaint.forwarded_by, at)
+
+
+async def _screen_again(
+    session: AsyncSession, complaint: Complaint, referral: Referral, at: datetime
+) -> None:
+    """What is confirmed may change what the rules say. They stop no referral: its owner decides."""
+    if referral.purpose is not Purpose.ENROL:
+        return
+    people = Households(session)
+    whose: Member | Household | None = None
+    if referral.member_id is not None:
+        whose = await people.member(referral.member_id)
+    elif referral.household_id is not None:
+        whose = (await people.by_ids([referral.household_id])).get(referral.household_id)
+    if whose is not None:
+        found = await surveyed.keep_for(
+            session, complaint, referral.program_code, whose, SYSTEM, at
+        )
+        referral.screening_id = found.id if found else None
 
 
 async def _forwarded(session: AsyncSession, referral: Referral) -> Complaint | None:
