@@ -966,7 +966,7 @@ def test_numbering_gives_every_event_its_place_in_order(fresh_world: World) -> N
     bring(world, "closed")
     # More than one transaction numbers at once.
     columns = (
-        "type, subject_id, subject_version, actor_id, at, data,"
+        "type, subject_id, subject_version, collection, handed_over, actor_id, at, data,"
         " province_code, regency_code, district_code, village_code"
     )
     world.fetch(

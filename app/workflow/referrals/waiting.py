@@ -87,16 +87,15 @@ async def _screen_again(
     if referral.purpose is not Purpose.ENROL:
         return
     people = Households(session)
-    whose: Member | Household | None = None
+    whose: Member | Household | str | None = referral.beneficiary_name
     if referral.member_id is not None:
         whose = await people.member(referral.member_id)
-    elif referral.household_id is not None:
-        whose = (await people.by_ids([referral.household_id])).get(referral.household_id)
-    if whose is not None:
-        found = await surveyed.keep_for(
-            session, complaint, referral.program_code, whose, SYSTEM, at
-        )
-        referral.screening_id = found.id if found else None
+    elif whose is None:
+        assert referral.household_id is not None
+        whose = (await people.by_ids([referral.household_id]))[referral.household_id]
+    assert whose is not None
+    found = await surveyed.keep_for(session, complaint, referral.program_code, whose, SYSTEM, at)
+    referral.screening_id = found.id if found else None
 
 
 async def _forwarded(session: AsyncSession, referral: Referral) -> Complaint | None:
