@@ -261,6 +261,7 @@ def test_only_approved_changes_of_the_city_are_sent(world: World) -> None:
         "/change_ids/4": "named_twice",
     }
     assert state_of(world, good["id"]) == "manager_approved"
+    refused(dispatch(world, change_ids=[good["id"]] * 2), 422, "validation_failed")
     refused(dispatch(world, change_ids=[sent["id"]]), 422, "not_dispatchable")
     refused(dispatch(world, change_ids=[str(uuid4())]), 422, "unknown_reference")
     refused(dispatch(world, change_ids=[]), 422, "validation_failed")
@@ -706,7 +707,7 @@ def test_answers_that_cannot_be_taken_in_change_nothing(world: World) -> None:
         ([yes(one), yes(stranger)], "unknown_reference", {"/rows/1": "unknown_reference"}),
         ([yes(one), {"number": 9, "status": "confirmed"}], "unknown_reference",
          {"/rows/1": "unknown_reference"}),
-        ([yes(one), yes(one)], "unknown_reference", {"/rows/1": "named_twice"}),
+        ([yes(one), yes(one)], "validation_failed", {"/rows/1": "named_twice"}),
         ([yes(one) | {"status": "declined"}], "reason_required",
          {"/rows/0/reason": "reason_required"}),
         ([{"status": "confirmed"}, yes(one) | {"number": 1}], "validation_failed",
@@ -848,8 +849,18 @@ def test_every_bad_line_is_named_and_no_other_is_taken_in(world: World) -> None:
     answer = answer_file(
         world, made["id"], "number,status\n1,confirmed\n\n7,confirmed\n1,confirmed"
     )
-    refused(answer, 422, "unknown_reference")
+    refused(answer, 422, "validation_failed")
     assert faults(answer) == {"/lines/4": "unknown_reference", "/lines/5": "named_twice"}
+    # Sorted by one column alone, or shifted by a divider too many: the wrong people would be told.
+    first = made["rows"][0]["change_id"]
+    text = f"number,change_id,status\n1,{first},confirmed\n2,{first},confirmed\n1,,confirmed,x"
+    answer = answer_file(world, made["id"], text)
+    assert faults(answer) == {"/lines/4": "invalid"}
+    answer = answer_file(world, made["id"], text.rpartition("\n")[0])
+    refused(answer, 422, "validation_failed")
+    assert faults(answer) == {"/lines/3": "row_ambiguous"}
+    twice = answer_file(world, made["id"], "number,nomor,status\n1,2,confirmed")
+    refused(twice, 422, "malformed_file")
     assert batch(world, made["id"])["rows"] == made["rows"]
 
 

@@ -111,8 +111,13 @@ def test_a_name_alone_says_too_little(world: World) -> None:
         {"name": name, "birth_date": "1951-02-02"},
         {"name": name, "region_code": CITY},
     ):
-        assert check(world, **asked).json()["outcome"] == "unregistered"
+        found = check(world, **asked).json()
+        # It is said that nobody was looked for: it is no "no".
+        assert (found["outcome"], found["warnings"]) == ("unregistered", ["name_not_compared"])
     assert like(world, name, born)["outcome"] == "similar"
+    assert like(world, "Nobody Of That Name", born)["warnings"] == []
+    nowhere = check(world, name=name, birth_date="1951-02-02", region_code="35.76.99.9999")
+    refused(nowhere, 422, "unknown_region")
 
 
 def test_an_exact_number_goes_before_names(world: World) -> None:

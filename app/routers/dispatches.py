@@ -158,9 +158,9 @@ class AnswersSent(BaseModel):
             elif one.status is AnswerStatus.DECLINED and one.reason is None:
                 faults.append(Fault("reason_required", f"/rows/{n}/reason"))
         if faults:
-            raise Invalid(
-                "reason_required" if len(faults) == 1 else "validation_failed", tuple(faults[:50])
-            )
+            one_reason = len(faults) == 1 and faults[0].code == "reason_required"
+            code = "reason_required" if one_reason else "validation_failed"
+            raise Invalid(code, tuple(faults[:50]))
         return self._from_file or [
             Answer(RowStatus(one.status), one.reason, one.change_id, one.number, f"/rows/{n}")
             for n, one in enumerate(self.rows)

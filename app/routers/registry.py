@@ -13,6 +13,7 @@ from app.domain.complaints import Complaint, Complaints
 from app.domain.errors import Fault, Invalid
 from app.domain.households import Family, Household, Households, MemberRelation
 from app.domain.identifiers import masked, masked_name
+from app.domain.regions import Regions
 from app.domain.registry import Likeness, may_look_in
 from app.domain.vocabulary import CheckOutcome
 from app.routers.complaints.routes import named
@@ -47,7 +48,8 @@ class CheckRequest(BaseModel):
 class CheckRead(BaseModel):
     """What the registry knows, masked. `similar` has candidates to choose from, best first.
 
-    `warnings`: the person is `dead` in the registry, or `reported_dead`.
+    `warnings`: the person is `dead` in the registry, or `reported_dead`; `name_not_compared` where
+    too little was given to look for anybody: `unregistered` then says nothing.
     """
 
     outcome: CheckOutcome
@@ -68,6 +70,8 @@ async def check_registry(
     """Is this person in the registry? City-wide, masked, and kept on the complaint."""
     regions = registry.check_checker(actor)
     complaint = None
+    if query.region_code is not None and await Regions(session).unknown({query.region_code}):
+        raise Invalid("unknown_region", (Fault("unknown_region", "/region_code"),))
     if query.complaint_id is not None:
         complaints = Complaints(session)
         await named(session, query.complaint_id, actor, now)

@@ -42,9 +42,9 @@ class FilledTable(Generic[Line]):
         rows = _rows(_text(sent))
         head = next(rows, (1, []))[1]
         columns = [self.names.get(name.strip().lower()) for name in head]
-        if columns.count(self.filled) != 1 or not all(
-            set(one) & set(columns) for one in self.needed
-        ):
+        known = [name for name in columns if name is not None]
+        whole = all(set(one) & set(known) for one in (*self.needed, (self.filled,)))
+        if not whole or len(set(known)) < len(known):
             wanted = ", ".join("/".join(one) for one in (*self.needed, (self.filled,)))
             fault = Fault("columns_missing", "/lines/1", params={"columns": wanted})
             raise Invalid("malformed_file", (fault,))
@@ -55,6 +55,9 @@ class FilledTable(Generic[Line]):
             if not any(cells) or not named.get(self.filled):
                 continue
             try:
+                if any(cells[len(columns) :]):
+                    # A divider too many, and all behind it stands under the wrong name.
+                    raise BadLine("invalid")
                 found.append(self.read(named, f"/lines/{line}"))
             except BadLine as bad:
                 faults.append(Fault(bad.code, f"/lines/{line}"))

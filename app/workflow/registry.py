@@ -103,7 +103,11 @@ async def check(session: AsyncSession, cities: tuple[str, ...], person: Person) 
         people = await registry.people(found, number) if number else []
         return Checked(outcome, found, warnings=_warnings(people))
     alike = await registry.similar(cities, person.described) if person.described else []
-    return Checked(CheckOutcome.SIMILAR if alike else CheckOutcome.UNREGISTERED, alike=alike)
+    if alike or person.named or person.described:
+        outcome = CheckOutcome.SIMILAR if alike else CheckOutcome.UNREGISTERED
+        return Checked(outcome, alike=alike)
+    # Nothing was compared: whoever asks must not take it for a no.
+    return Checked(CheckOutcome.UNREGISTERED, warnings=["name_not_compared"])
 
 
 def _warnings(people: Sequence[Member]) -> list[str]:

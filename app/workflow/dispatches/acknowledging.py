@@ -85,12 +85,16 @@ def _new(rows: Sequence[DispatchRow], answers: Sequence[Answer]) -> list[Answere
         row = places.get(answer.change_id or answer.number)
         if row is None:
             faults.append(Fault("unknown_reference", answer.pointer))
+        elif answer.number not in (None, row.number):
+            # A table that was sorted by one column alone would confirm the wrong people.
+            faults.append(Fault("row_ambiguous", answer.pointer))
         elif row.number in found:
             faults.append(Fault("named_twice", answer.pointer))
         else:
             found[row.number] = (row, answer)
     if faults:
-        raise Invalid("unknown_reference", tuple(faults[:50]))
+        unknown = all(one.code == "unknown_reference" for one in faults)
+        raise Invalid("unknown_reference" if unknown else "validation_failed", tuple(faults[:50]))
     other = [
         Fault("acknowledged_already", answer.pointer)
         for row, answer in found.values()

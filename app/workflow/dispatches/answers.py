@@ -25,7 +25,7 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the centre says of one row, which it names by the change or by our row number."""
+    """What the centre says of one row, which it names by the change or our row number, or both."""
 
     status: RowStatus
     reason: str | None = None
@@ -46,15 +46,16 @@ def _answer(named: dict[str, str], pointer: str) -> Answer:
         raise BadLine("reason_too_long")
     if status is RowStatus.DECLINED and reason is None:
         raise BadLine("reason_required")
-    if id := named.get(CHANGE_ID):
-        try:
-            return Answer(status, reason, change_id=UUID(id), pointer=pointer)
-        except ValueError:
-            raise BadLine("invalid") from None
-    number = named.get(NUMBER, "")
-    if not (number.isascii() and number.isdigit() and len(number) <= 6):
-        raise BadLine("invalid")
-    return Answer(status, reason, number=int(number), pointer=pointer)
+    id, number = named.get(CHANGE_ID), named.get(NUMBER)
+    try:
+        change_id = UUID(id) if id else None
+    except ValueError:
+        raise BadLine("invalid") from None
+    if number or not id:
+        number = number or ""
+        if not (number.isascii() and number.isdigit() and len(number) <= 6):
+            raise BadLine("invalid")
+    return Answer(status, reason, change_id, int(number) if number else None, pointer)
 
 
 ANSWERS = FilledTable(NAMES, ((CHANGE_ID, NUMBER),), STATUS, _answer, ROWS_AT_MOST)

@@ -84,7 +84,9 @@ async def _named(
         elif id in ids[:n]:
             faults.append(Fault("named_twice", f"/change_ids/{n}"))
     if faults:
-        raise Invalid(faults[0].code if len(faults) == 1 else "not_dispatchable", tuple(faults))
+        codes = {one.code for one in faults}
+        code = codes.pop() if len(codes) == 1 else "not_dispatchable"
+        raise Invalid("validation_failed" if code == "named_twice" else code, tuple(faults))
     return changes
 
 
