@@ -193,7 +193,6 @@ async def change_user(
         await session.refresh(subject)
         return await _user_answer(session, subject, replayed=True)
     version = read_version(visit)
-    assert version is not None
     wanted = AccountChanges(
         name=changes.name,
         active=changes.active,
@@ -265,7 +264,6 @@ async def change_client(
         await session.refresh(subject)
         return _client_answer(subject, replayed=True)
     version = read_version(visit)
-    assert version is not None
     wanted = AccountChanges(
         name=changes.name,
         active=changes.active,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, overload
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -103,6 +103,10 @@ KEYED.add(get_retry)
 Retrying = Annotated[Retry, Depends(get_retry)]
 
 
+@overload
+def read_version(visit: Visit) -> int: ...
+@overload
+def read_version(visit: Visit, required: bool) -> int | None: ...
 def read_version(visit: Visit, required: bool = True) -> int | None:
     """The version that the caller says it has read. Raises PreconditionRequired without one."""
     if visit.if_match is None:

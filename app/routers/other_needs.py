@@ -220,7 +220,6 @@ async def map_other_need(
         await session.refresh(subject)
         return await _answer(session, subject, replayed=True)
     version = read_version(visit)
-    assert version is not None
     said = other_needs.Mapping(mapping.mapped_to, mapping.program_code, mapping.helper)
     need = await other_needs.map_need(session, actor, subject.id, said, version, now)
     retry.remember(200, other_need_id=need.id)

@@ -197,7 +197,6 @@ async def change_quota(
         await session.refresh(subject)
         return _answer(subject, replayed=True)
     version = read_version(visit)
-    assert version is not None
     quota = await quotas.change(
         session, actor, subject.id, change.places, change.quota_managed_here, version, now
     )

@@ -110,7 +110,6 @@ async def save_survey(
         survey = await surveys.of(session, actor, subject)
         return await _answer(session, actor, subject, survey, replayed=True)
     version = read_version(visit)
-    assert version is not None
     complaint = await Complaints(session).lock(subject.id)
     survey = await surveys.save(session, actor, complaint, draft, version, now)
     retry.remember(200, survey_id=survey.id)

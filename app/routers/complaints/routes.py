@@ -259,7 +259,6 @@ async def change_complaint(
         await session.refresh(subject)
         return await _answer(session, actor, subject, now, replayed=True)
     version = read_version(visit)
-    assert version is not None
     complaint = await verbs.change(
         session,
         actor,

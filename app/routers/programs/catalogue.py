@@ -136,7 +136,6 @@ async def change_program(
     if await retry.known():
         return reply(_read(program), version=program.version, replayed=True)
     version = read_version(visit)
-    assert version is not None
     sent = changes.model_dump(include=changes.model_fields_set)
     program = await programs.change(session, actor, code, sent, version, now)
     retry.remember(200)

@@ -193,7 +193,6 @@ async def change_criteria(
     if await retry.known():
         return await _answer(session, found, now, replayed=True)
     version = read_version(visit)
-    assert version is not None
     changed = await rules.change(session, found, draft, version, now)
     retry.remember(200)
     return await _answer(session, changed, now)
@@ -237,7 +236,6 @@ async def act_on_criteria(
     if await retry.known():
         return await _answer(session, found, now, replayed=True)
     version = read_version(visit)
-    assert version is not None
     if body.action is CriteriaAction.PUBLISH:
         done = await rules.publish(session, actor, found, version, now)
     else:

@@ -253,7 +253,6 @@ async def save_visit_survey(
     if await retry.known():
         return await _survey(session, actor, subject, replayed=True)
     version = read_version(visit)
-    assert version is not None
     locked = await Visits(session).lock(subject.id)
     survey = await surveys.save(session, actor, locked, draft, version, now)
     retry.remember(200, survey_id=survey.id)

@@ -134,7 +134,6 @@ async def change_endpoint(
     if await retry.known():
         return await answer(session, subject, replayed=True)
     version = read_version(visit)
-    assert version is not None
     wanted = EndpointChanges(**changes.model_dump(exclude_unset=True))
     one = await endpoints.change(
         session, actor, subject.id, version, wanted, settings.outside.allowed, now
@@ -155,7 +154,6 @@ async def delete_endpoint(
     """Forget an endpoint and its deliveries. Nothing more is sent. Asked again: 404."""
     endpoints.check_reader(actor)
     version = read_version(visit)
-    assert version is not None
     await endpoints.delete(session, actor, subject.id, version, now)
     return Response(status_code=204)
 
