@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,18 +15,16 @@ from app.domain.principals import Principal, Principals
 from app.routers.auth import GrantRead
 from app.routers.deps import (
     CurrentActor,
-    CurrentKeys,
     CurrentVisit,
-    Cursor,
-    Limit,
     Now,
+    Paged,
     Retrying,
     Session,
     Subject,
     read_version,
 )
 from app.routers.doors import FINDERS, Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.replies import reply
 from app.routers.resources import Codes, Count, Name, Word, items
 from app.workflow import accounts
@@ -137,24 +135,15 @@ def _client_answer(one: Principal, status: int = 200, replayed: bool = False) ->
 
 @router.get("/users", response_model=Page[UserRead])
 async def list_users(
-    request: Request,
     session: Session,
     actor: CurrentActor,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """The people who may sign in, by user name."""
     accounts.check_admin(actor)
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, str)
-    rows = await Principals(session).page(
-        PrincipalKind.PERSON, place[0] if place else None, limit + 1
-    )
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].username) if more else None
-    body = Page[UserRead](items=await _users(session, list(page)), next_cursor=following)
-    return reply(body, headers=next_link(request, following))
+    rows = await Principals(session).page(PrincipalKind.PERSON, paging.after(str), paging.rows)
+    page, following = paging.cut(rows, lambda one: one.username)
+    return paging.answer(Page[UserRead], await _users(session, list(page)), following)
 
 
 @router.post("/users", status_code=201, response_model=UserRead)
@@ -208,24 +197,15 @@ async def change_user(
 
 @router.get("/clients", response_model=Page[ClientRead])
 async def list_clients(
-    request: Request,
     session: Session,
     actor: CurrentActor,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """The service clients, by name."""
     accounts.check_admin(actor)
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, str)
-    rows = await Principals(session).page(
-        PrincipalKind.CLIENT, place[0] if place else None, limit + 1
-    )
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].username) if more else None
-    body = Page[ClientRead](items=[_client(one) for one in page], next_cursor=following)
-    return reply(body, headers=next_link(request, following))
+    rows = await Principals(session).page(PrincipalKind.CLIENT, paging.after(str), paging.rows)
+    page, following = paging.cut(rows, lambda one: one.username)
+    return paging.answer(Page[ClientRead], [_client(one) for one in page], following)
 
 
 @router.post("/clients", status_code=201, response_model=ClientRead)

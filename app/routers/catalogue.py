@@ -11,9 +11,9 @@ from app.domain.complaints import Complaints
 from app.domain.errors import NotFound
 from app.domain.regions import Region, RegionLevel, Regions
 from app.domain.routes import Routes
-from app.routers.deps import CurrentActor, CurrentKeys, Cursor, Limit, PathName, Session
+from app.routers.deps import CurrentActor, LongPaged, PathName, Session
 from app.routers.doors import Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.replies import reference, reply
 from app.routers.resources import Code, Codes, Count, Line, Moment, Name, Word, Words, items
 from app.routers.resources import text as read_text
@@ -120,19 +120,14 @@ async def list_regions(
     request: Request,
     session: Session,
     actor: CurrentActor,
-    keys: CurrentKeys,
-    limit: Limit = 200,
-    cursor: Cursor = None,
+    paging: LongPaged,
     parent: RegionCode | None = None,
 ) -> Response:
     """Regions, or those directly under `parent`, by code."""
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, str)
-    rows = await Regions(session).list(parent, limit + 1, place[0] if place else None)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].code) if more else None
+    rows = await Regions(session).list(parent, paging.rows, paging.after(str))
+    page, following = paging.cut(rows, lambda one: one.code)
     body = Page[RegionRead](items=[_region(one) for one in page], next_cursor=following)
-    return reference(request, body, next_link(request, following))
+    return reference(request, body, paging.link(following))
 
 
 def _region(one: Region) -> RegionRead:

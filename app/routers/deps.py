@@ -14,6 +14,7 @@ from app.domain.errors import PreconditionFailed, PreconditionRequired
 from app.domain.idempotency_keys import IdempotencyKey, IdempotencyKeys
 from app.keys import KeyRing
 from app.routers.doors import KEYED, Visit, Wiring
+from app.routers.pages import Paging
 from app.settings import Settings
 
 
@@ -128,3 +129,20 @@ Cursor = Annotated[
         description="`next_cursor` of the page before; good for the same filters only.",
     ),
 ]
+
+
+def _paging(limit_by_default: int) -> Any:
+    async def get_paging(
+        request: Request,
+        keys: CurrentKeys,
+        limit: Limit = limit_by_default,
+        cursor: Cursor = None,
+    ) -> Paging:
+        return Paging(request, keys.data.cursor, limit, cursor)
+
+    return get_paging
+
+
+Paged = Annotated[Paging, Depends(_paging(50))]
+# Short rows, which are mostly wanted as a whole.
+LongPaged = Annotated[Paging, Depends(_paging(200))]

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,18 +22,16 @@ from app.routers.complaints.reads import EventRead
 from app.routers.complaints.routes import history
 from app.routers.deps import (
     CurrentActor,
-    CurrentKeys,
     CurrentVisit,
-    Cursor,
-    Limit,
     Now,
+    Paged,
     Retrying,
     Session,
     Subject,
     read_version,
 )
 from app.routers.doors import CREATES, FINDERS, Door, TableDoor
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.replies import reply
 from app.routers.resources import Code, Count, Line, Moment, Name, Someone, items
 from app.workflow.dispatches import verbs
@@ -210,28 +208,21 @@ def _city(actor: Actor, wanted: str | None) -> str:
 
 @router.get("/dispatches", response_model=Page[DispatchRead])
 async def list_dispatches(
-    request: Request,
     session: Session,
     actor: CurrentActor,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
     state: DispatchState | None = None,
 ) -> Response:
     """The batches of the caller's cities, newest first."""
     regions = actor.regions(*READERS)
     if not regions:
         raise Forbidden("role_not_allowed")
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, UUID)
-    rows = await Dispatches(session).page(regions, state, place[0] if place else None, limit + 1)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].id) if more else None
+    rows = await Dispatches(session).page(regions, state, paging.after(UUID), paging.rows)
+    page, following = paging.cut(rows, lambda one: one.id)
     read = await _read(session, actor, list(page))
-    body = Page[DispatchRead].model_construct(
-        items=[DispatchRead.model_construct(**one) for one in read], next_cursor=following
+    return paging.answer(
+        Page[DispatchRead], [DispatchRead.model_construct(**one) for one in read], following
     )
-    return reply(body, headers=next_link(request, following))
 
 
 @router.get("/dispatches/{dispatch_id}", response_model=DispatchWithRows)
@@ -312,15 +303,12 @@ async def acknowledge_dispatch(
 @router.get("/dispatches/{dispatch_id}/events", response_model=Page[EventRead])
 async def list_dispatch_events(
     dispatch_id: UUID,
-    request: Request,
     subject: Subject,
     session: Session,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """The history of a batch, oldest first: also who read its files."""
-    return await history(request, session, keys.data.cursor, subject.id, limit, cursor)
+    return await history(session, subject.id, paging)
 
 
 async def _answer(

@@ -3,18 +3,17 @@
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from app.domain.complaints import Complaint, Complaints
 from app.domain.events import Event, Events
 from app.domain.referrals import Referrals
 from app.domain.vocabulary import Category, Kind
-from app.routers.deps import CurrentActor, CurrentKeys, Cursor, Limit, Now, Session, Subject
+from app.routers.deps import CurrentActor, Now, Paged, Session, Subject
 from app.routers.doors import Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.referrals import ReferralRead, read
-from app.routers.replies import reply
 from app.routers.resources import Code, Line, Moment, Word, items
 from app.workflow.referrals.table import EVENT_TYPES, ReferralAction
 
@@ -48,37 +47,31 @@ class DossierEntry(ReferralRead):
 async def get_dossier(
     household_id: UUID,
     subject: Subject,
-    request: Request,
     session: Session,
     actor: CurrentActor,
     now: Now,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """All referrals of a household and its people with their answers, newest first; ids masked.
 
     For people who have the household in sight; a client finds those that it sees anyway.
     """
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, UUID)
-    after = place[0] if place else None
+    after = paging.after(UUID)
     referrals = Referrals(session)
     only = None if actor.is_person else actor
-    rows = await referrals.of_household(subject.id, only, now, after, limit + 1)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].id) if more else None
+    rows = await referrals.of_household(subject.id, only, now, after, paging.rows)
+    page, following = paging.cut(rows, lambda one: one.id)
     complaints = await Complaints(session).by_ids({one.complaint_id for one in page})
     answers = await Events(session).of_types([one.id for one in page], list(ANSWERS))
     described = await read(session, actor, list(page), now)
-    body = Page[DossierEntry].model_construct(
-        items=[
+    return paging.answer(
+        Page[DossierEntry],
+        [
             _entry(shown, complaints[row.complaint_id], answers[row.id])
             for shown, row in zip(described, page, strict=True)
         ],
-        next_cursor=following,
+        following,
     )
-    return reply(body, headers=next_link(request, following))
 
 
 def _entry(shown: ReferralRead, complaint: Complaint, events: list[Event]) -> DossierEntry:

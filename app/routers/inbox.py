@@ -1,21 +1,20 @@
 """What waits for the caller, over HTTP."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from app.domain.inbox import Inbox, Why
 from app.domain.notifications import SubjectKind
-from app.routers.deps import CurrentActor, CurrentKeys, Cursor, Limit, Now, Session
+from app.routers.deps import CurrentActor, Now, Paged, Session
 from app.routers.doors import Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import FAR, Page
 from app.routers.replies import reply
 from app.routers.resources import Code, Count, Line, Moment, Word, items
 
 router = APIRouter(prefix="/v1", tags=["inbox"], route_class=Door)
-FAR = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class InboxItemRead(BaseModel):
@@ -54,20 +53,16 @@ class InboxSummary(BaseModel):
 
 @router.get("/inbox", response_model=Page[InboxItemRead])
 async def list_inbox(
-    request: Request,
     session: Session,
     actor: CurrentActor,
     now: Now,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """What waits for the caller, soonest due first."""
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, datetime.fromisoformat, UUID)
-    rows = await Inbox(session).page(actor, (place[0], place[1]) if place else None, limit + 1, now)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].due_at or FAR, page[-1].id) if more else None
+    rows = await Inbox(session).page(
+        actor, paging.after(datetime.fromisoformat, UUID), paging.rows, now
+    )
+    page, following = paging.cut(rows, lambda one: (one.due_at or FAR, one.id))
     found = [
         InboxItemRead(
             kind=one.kind,
@@ -86,8 +81,7 @@ async def list_inbox(
         )
         for one in page
     ]
-    body = Page[InboxItemRead].model_construct(items=found, next_cursor=following)
-    return reply(body, headers=next_link(request, following))
+    return paging.answer(Page[InboxItemRead], found, following)
 
 
 @router.get("/inbox/summary", response_model=InboxSummary)

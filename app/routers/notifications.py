@@ -2,13 +2,13 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
 from app.domain.notifications import Notifications, Step, SubjectKind
-from app.routers.deps import CurrentActor, CurrentKeys, Cursor, Limit, Now, Session
+from app.routers.deps import CurrentActor, Now, Paged, Session
 from app.routers.doors import Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.replies import reply
 from app.routers.resources import Count, Line, Moment
 
@@ -40,22 +40,14 @@ class MarkedRead(BaseModel):
 
 @router.get("/notifications", response_model=Page[NotificationRead])
 async def list_notifications(
-    request: Request,
     session: Session,
     actor: CurrentActor,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
     unread: bool = False,
 ) -> Response:
     """The caller's notifications, newest first."""
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, UUID)
-    rows = await Notifications(session).page(
-        actor.id, unread, place[0] if place else None, limit + 1
-    )
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].id) if more else None
+    rows = await Notifications(session).page(actor.id, unread, paging.after(UUID), paging.rows)
+    page, following = paging.cut(rows, lambda one: one.id)
     found = [
         NotificationRead(
             id=one.id,
@@ -67,8 +59,7 @@ async def list_notifications(
         )
         for one in page
     ]
-    body = Page[NotificationRead].model_construct(items=found, next_cursor=following)
-    return reply(body, headers=next_link(request, following))
+    return paging.answer(Page[NotificationRead], found, following)
 
 
 @router.post("/notifications/read", response_model=MarkedRead)

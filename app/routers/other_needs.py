@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,18 +17,17 @@ from app.domain.principals import Principals
 from app.domain.vocabulary import Sector
 from app.routers.deps import (
     CurrentActor,
-    CurrentKeys,
     CurrentVisit,
-    Cursor,
-    Limit,
+    LongPaged,
     Now,
+    Paged,
     Retrying,
     Session,
     Subject,
     read_version,
 )
 from app.routers.doors import FINDERS, Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.replies import reply
 from app.routers.resources import Code, Count, Moment, Name, Someone, text
 from app.workflow import other_needs
@@ -130,12 +129,9 @@ async def _answer(session: AsyncSession, need: OtherNeed, replayed: bool = False
 
 @router.get("/other-needs", response_model=Page[OtherNeedRead])
 async def list_other_needs(
-    request: Request,
     session: Session,
     actor: CurrentActor,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
     mapped: Annotated[
         bool | None, Query(description="Whether somebody has said what meets it.")
     ] = None,
@@ -146,42 +142,27 @@ async def list_other_needs(
 ) -> Response:
     """Needs of the caller's regions that no programme was named for, newest first."""
     regions = _reader(actor)
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, UUID)
     wanted = NeedFilter(mapped, mapped_to, sector, region, complaint_id)
-    rows = await OtherNeeds(session).page(regions, wanted, place[0] if place else None, limit + 1)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].id) if more else None
-    body = Page[OtherNeedRead].model_construct(
-        items=await _read(session, list(page)), next_cursor=following
-    )
-    return reply(body, headers=next_link(request, following))
+    rows = await OtherNeeds(session).page(regions, wanted, paging.after(UUID), paging.rows)
+    page, following = paging.cut(rows, lambda one: one.id)
+    return paging.answer(Page[OtherNeedRead], await _read(session, list(page)), following)
 
 
 @router.get("/other-needs/counts", response_model=Page[NeedCount])
 async def count_other_needs(
-    request: Request,
     session: Session,
     actor: CurrentActor,
-    keys: CurrentKeys,
-    limit: Limit = 200,
-    cursor: Cursor = None,
+    paging: LongPaged,
     sector: Sector | None = None,
     region: RegionCode | None = None,
 ) -> Response:
     """How many needs there are in each village and sector, and what meets them."""
     regions = _reader(actor)
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, str, str)
-    after = (place[0], place[1]) if place else None
+    after = paging.after(str, str)
     wanted = NeedFilter(sector=sector, region=region)
-    rows = await OtherNeeds(session).counts(regions, wanted, after, limit + 1)
-    page, more = cut(rows, limit)
-    following = cursors.make(*page[-1].place) if more else None
-    body = Page[NeedCount].model_construct(
-        items=[_count(one) for one in page], next_cursor=following
-    )
-    return reply(body, headers=next_link(request, following))
+    rows = await OtherNeeds(session).counts(regions, wanted, after, paging.rows)
+    page, following = paging.cut(rows, lambda one: one.place)
+    return paging.answer(Page[NeedCount], [_count(one) for one in page], following)
 
 
 def _count(one: Counted) -> NeedCount:

@@ -5,18 +5,22 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
 from app.domain.errors import BadRequest
+from app.routers.replies import reply
 
 Item = TypeVar("Item")
 MAC_BYTES = 12
+# Stands for no date, and sorts behind every one: as `complaints.FAR` does in the database.
+FAR = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class Page(BaseModel, Generic[Item]):
@@ -76,14 +80,62 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, UUID) else value
 
 
-def cut(rows: Sequence[Item], limit: int) -> tuple[Sequence[Item], bool]:
-    """The page out of `limit + 1` rows, and whether there is another one."""
-    return rows[:limit], len(rows) > limit
-
-
 def next_link(request: Request, cursor: str | None) -> dict[str, str]:
     """The Link header to the next page (RFC 8288), relative to this one."""
     if cursor is None:
         return {}
     query = [item for item in request.query_params.multi_items() if item[0] != "cursor"]
     return {"Link": f'<{request.url.path}?{urlencode([*query, ("cursor", cursor)])}>; rel="next"'}
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Which page of a listing is asked for, and how it is answered. `body` is a search's."""
+
+    request: Request
+    key: bytes
+    limit: int
+    cursor: str | None
+    body: bytes = b""
+
+    def bound_to(self, body: bytes) -> "Paging":
+        """The pages of a search: its cursors are good for the same body only."""
+        return replace(self, body=body)
+
+    @property
+    def rows(self) -> int:
+        """How many rows to read: one more than is shown says whether there is another page."""
+        return self.limit + 1
+
+    def after(self, *kinds: Callable[[str], Any]) -> Any:
+        """The place of the row to go on after: a value, or a tuple of several kinds.
+
+        None at the beginning. Raises BadRequest `cursor_invalid`.
+        """
+        place = self._cursors.read(self.cursor, *kinds)
+        if place is None:
+            return None
+        return place[0] if len(kinds) == 1 else tuple(place)
+
+    def cut(
+        self, rows: Sequence[Item], place: Callable[[Item], Any]
+    ) -> tuple[Sequence[Item], str | None]:
+        """The page, and the cursor behind it; `place` says of a row what `after` is to give."""
+        page = rows[: self.limit]
+        if len(rows) == len(page):
+            return page, None
+        last = place(page[-1])
+        return page, self._cursors.make(*(last if isinstance(last, tuple) else (last,)))
+
+    def link(self, following: str | None) -> dict[str, str]:
+        return next_link(self.request, following)
+
+    def answer(
+        self, page: type[Page[Item]], items: Sequence[Item], following: str | None
+    ) -> Response:
+        body = page.model_construct(items=list(items), next_cursor=following)
+        return reply(body, headers=self.link(following))
+
+    @property
+    def _cursors(self) -> Cursors:
+        return Cursors(self.key, self.request, self.body)

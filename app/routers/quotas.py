@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,11 +16,9 @@ from app.routers.complaints.reads import EventRead
 from app.routers.complaints.routes import history
 from app.routers.deps import (
     CurrentActor,
-    CurrentKeys,
     CurrentVisit,
-    Cursor,
-    Limit,
     Now,
+    Paged,
     PathName,
     Retrying,
     Session,
@@ -28,7 +26,7 @@ from app.routers.deps import (
     read_version,
 )
 from app.routers.doors import CREATES, FINDERS, Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.replies import reply
 from app.routers.resources import Code, Count
 from app.workflow import quotas
@@ -110,12 +108,9 @@ def _of(quota: Quota, code: str) -> None:
 @router.get("/programs/{code}/quotas", response_model=Page[QuotaRead])
 async def list_quotas(
     code: PathName,
-    request: Request,
     session: Session,
     actor: CurrentActor,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
     region: Annotated[
         RegionCode | None, Query(description="Those that are about this region.")
     ] = None,
@@ -123,15 +118,9 @@ async def list_quotas(
 ) -> Response:
     """The quotas of a programme, newest first."""
     await _known(session, code)
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, UUID)
-    rows = await Quotas(session).page(code, region, on, place[0] if place else None, limit + 1)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].id) if more else None
-    body = Page[QuotaRead].model_construct(
-        items=[_read(one) for one in page], next_cursor=following
-    )
-    return reply(body, headers=next_link(request, following))
+    rows = await Quotas(session).page(code, region, on, paging.after(UUID), paging.rows)
+    page, following = paging.cut(rows, lambda one: one.id)
+    return paging.answer(Page[QuotaRead], [_read(one) for one in page], following)
 
 
 @router.post(
@@ -208,13 +197,10 @@ async def change_quota(
 async def list_quota_events(
     code: PathName,
     quota_id: UUID,
-    request: Request,
     subject: Subject,
     session: Session,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """Who said how many places there are, and when; oldest first."""
     _of(subject, code)
-    return await history(request, session, keys.data.cursor, subject.id, limit, cursor)
+    return await history(session, subject.id, paging)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,18 +26,16 @@ from app.routers.complaints.reads import EventRead
 from app.routers.complaints.routes import drafted_for, history
 from app.routers.deps import (
     CurrentActor,
-    CurrentKeys,
     CurrentVisit,
-    Cursor,
-    Limit,
     Now,
+    Paged,
     Retrying,
     Session,
     Subject,
     read_version,
 )
 from app.routers.doors import CREATES, FINDERS, Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.replies import reply
 from app.routers.resources import Code, Count, Ids, Line, Moment, Name, items
 from app.routers.resources import text as read_text
@@ -174,13 +172,10 @@ async def _answer(
 
 @router.get("/referrals", response_model=Page[ReferralRead])
 async def list_referrals(
-    request: Request,
     session: Session,
     actor: CurrentActor,
     now: Now,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
     state: ReferralState | None = None,
     program_code: Annotated[str | None, Query(max_length=40)] = None,
     region: RegionCode | None = None,
@@ -189,15 +184,9 @@ async def list_referrals(
 ) -> Response:
     """Referrals in the caller's sight, newest first."""
     wanted = ReferralFilter(state, program_code, region, complaint_id, household_id)
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, UUID)
-    rows = await Referrals(session).page(actor, wanted, place[0] if place else None, limit + 1, now)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].id) if more else None
-    body = Page[ReferralRead].model_construct(
-        items=await read(session, actor, list(page), now), next_cursor=following
-    )
-    return reply(body, headers=next_link(request, following))
+    rows = await Referrals(session).page(actor, wanted, paging.after(UUID), paging.rows, now)
+    page, following = paging.cut(rows, lambda one: one.id)
+    return paging.answer(Page[ReferralRead], await read(session, actor, list(page), now), following)
 
 
 @router.post(
@@ -262,12 +251,9 @@ async def act_on_referral(
 @router.get("/referrals/{referral_id}/events", response_model=Page[EventRead])
 async def list_referral_events(
     referral_id: UUID,
-    request: Request,
     subject: Subject,
     session: Session,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """The history of a referral, oldest first."""
-    return await history(request, session, keys.data.cursor, subject.id, limit, cursor)
+    return await history(session, subject.id, paging)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,18 +28,16 @@ from app.routers.complaints.reads import EventRead
 from app.routers.complaints.routes import drafted_for, history
 from app.routers.deps import (
     CurrentActor,
-    CurrentKeys,
     CurrentVisit,
-    Cursor,
-    Limit,
     Now,
+    Paged,
     Retrying,
     Session,
     Subject,
     read_version,
 )
 from app.routers.doors import CREATES, FINDERS, Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.replies import reply
 from app.routers.resources import Code, Count, Line, Moment, Paragraph, Word, items
 from app.workflow.complaints.commands import Command
@@ -162,13 +160,10 @@ async def propose_change(
 
 @router.get("/registry-changes", response_model=Page[ChangeRead])
 async def list_changes(
-    request: Request,
     session: Session,
     actor: CurrentActor,
     now: Now,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
     kind: ChangeKind | None = None,
     state: ChangeState | None = None,
     region: RegionCode | None = None,
@@ -182,17 +177,9 @@ async def list_changes(
     `kind=report_death&unconfirmed=true` are the dead that the centre does not know of yet.
     """
     wanted = ChangeFilter(kind, state, region, complaint_id, household_id, member_id, unconfirmed)
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, UUID)
-    rows = await RegistryChanges(session).page(
-        actor, wanted, place[0] if place else None, limit + 1, now
-    )
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].id) if more else None
-    body = Page[ChangeRead].model_construct(
-        items=await _read(session, actor, page), next_cursor=following
-    )
-    return reply(body, headers=next_link(request, following))
+    rows = await RegistryChanges(session).page(actor, wanted, paging.after(UUID), paging.rows, now)
+    page, following = paging.cut(rows, lambda one: one.id)
+    return paging.answer(Page[ChangeRead], await _read(session, actor, page), following)
 
 
 @router.get("/registry-changes/{change_id}", response_model=ChangeRead)
@@ -229,15 +216,12 @@ async def act_on_change(
 @router.get("/registry-changes/{change_id}/events", response_model=Page[EventRead])
 async def list_change_events(
     change_id: UUID,
-    request: Request,
     subject: Subject,
     session: Session,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """The history of a change, oldest first."""
-    return await history(request, session, keys.data.cursor, subject.id, limit, cursor)
+    return await history(session, subject.id, paging)
 
 
 async def _answer(

@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -16,15 +16,13 @@ from app.domain.errors import Forbidden, NotFound
 from app.domain.sweep_runs import SweepRun, SweepRuns
 from app.routers.deps import (
     CurrentActor,
-    CurrentKeys,
     CurrentWiring,
-    Cursor,
-    Limit,
+    Paged,
     PathName,
     Session,
 )
 from app.routers.doors import Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.replies import reply
 from app.routers.resources import Count, Line, Moment, Word, items
 from app.workflow import accounts, sweeps
@@ -92,23 +90,17 @@ class Clock(BaseModel):
 
 @router.get("/sweeps", response_model=SweepReport)
 async def list_sweeps(
-    request: Request,
     session: Session,
     actor: CurrentActor,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
     name: Annotated[str | None, Query(max_length=40, description="One sweep only.")] = None,
 ) -> Response:
     """The runs of the sweeps, newest first."""
     if not actor.regions(*READERS) and not _is_admin(actor):
         raise Forbidden("role_not_allowed")
     runs = SweepRuns(session)
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, UUID)
-    rows = await runs.page(name, place[0] if place else None, limit + 1)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].id) if more else None
+    rows = await runs.page(name, paging.after(UUID), paging.rows)
+    page, following = paging.cut(rows, lambda one: one.id)
     now, last = await runs.real_now(), await runs.last_finished()
     body = SweepReport(
         items=[_run(one) for one in page],
@@ -130,7 +122,7 @@ async def list_sweeps(
             for one in await runs.parked()
         ],
     )
-    return reply(body, headers=next_link(request, following))
+    return reply(body, headers=paging.link(following))
 
 
 def _is_admin(actor: Actor) -> bool:

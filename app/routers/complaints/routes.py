@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import rfc8785
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role
@@ -36,18 +36,16 @@ from app.routers.complaints.reads import (
 from app.routers.complaints.requests import ActionRequest, ComplaintChanges, PersonQuery
 from app.routers.deps import (
     CurrentActor,
-    CurrentKeys,
     CurrentVisit,
-    Cursor,
-    Limit,
     Now,
+    Paged,
     Retrying,
     Session,
     Subject,
     read_version,
 )
 from app.routers.doors import CREATES, FINDERS, Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import FAR, Page, Paging
 from app.routers.replies import reply
 from app.workflow.complaints import filing, verbs
 from app.workflow.complaints.case import Case
@@ -120,13 +118,10 @@ async def file_complaint(
 
 @router.get("/complaints", response_model=Page[ComplaintRead])
 async def list_complaints(
-    request: Request,
     session: Session,
     actor: CurrentActor,
     now: Now,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
     sort: ComplaintSort = ComplaintSort.NEWEST,
     state: ComplaintState | None = None,
     outcome: Outcome | None = None,
@@ -152,51 +147,36 @@ async def list_complaints(
         assigned_to, submitted_by, household_id, overdue, escalation_level_min,
         received_from, received_to, ticket,
     )  # fmt: skip
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, datetime.fromisoformat, UUID)
-    after = (place[0], place[1]) if place else None
-    rows = await Complaints(session).page(actor, wanted, sort, after, limit + 1, now)
-    page, more = cut(rows, limit)
-    following = None
-    if more:
-        last = page[-1]
-        by_due = sort is ComplaintSort.DUE_AT
-        key = (
-            (last.due_at or datetime.fromisoformat("2200-01-01T00:00:00+00:00"))
-            if by_due
-            else (last.received_at)
-        )
-        following = cursors.make(key, last.id)
-    body = Page[ComplaintRead].model_construct(
-        items=await reads.read(session, actor, page, now), next_cursor=following
+    after = paging.after(datetime.fromisoformat, UUID)
+    rows = await Complaints(session).page(actor, wanted, sort, after, paging.rows, now)
+    by_due = sort is ComplaintSort.DUE_AT
+    page, following = paging.cut(
+        rows, lambda one: ((one.due_at or FAR) if by_due else one.received_at, one.id)
     )
-    return reply(body, headers=next_link(request, following))
+    return paging.answer(
+        Page[ComplaintRead], await reads.read(session, actor, page, now), following
+    )
 
 
 @router.post("/complaints/search", response_model=Page[FoundComplaint])
 async def search_complaints(
     query: PersonQuery,
-    request: Request,
     visit: CurrentVisit,
     session: Session,
     actor: CurrentActor,
     now: Now,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """Find a citizen's complaints without the ticket; masked, city-wide, and on record."""
     regions = check_checker(actor)
     if not (query.national_id or query.family_card_number or query.name):
         raise Invalid("criterion_required", (Fault("criterion_required", ""),))
-    cursors = Cursors(keys.data.cursor, request, visit.fingerprint)
-    place = cursors.read(cursor, datetime.fromisoformat, UUID)
+    paging = paging.bound_to(visit.fingerprint)
     rows = await Complaints(session).search(
         regions, query.national_id, query.family_card_number, query.name,
-        (place[0], place[1]) if place else None, limit + 1,
+        paging.after(datetime.fromisoformat, UUID), paging.rows,
     )  # fmt: skip
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].received_at, page[-1].id) if more else None
+    page, following = paging.cut(rows, lambda one: (one.received_at, one.id))
     born = query.birth_date
     found = [one for one in page if born is None or _born_on(session, one, born)]
     for one in found:
@@ -220,7 +200,7 @@ async def search_complaints(
             ],
             next_cursor=following,
         ),
-        headers=next_link(request, following),
+        headers=paging.link(following),
     )
 
 
@@ -346,31 +326,20 @@ async def _answer(
 @router.get("/complaints/{complaint_id}/events", response_model=Page[EventRead])
 async def list_events(
     complaint_id: UUID,
-    request: Request,
     subject: Subject,
     session: Session,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """The history of a complaint, oldest first."""
-    return await history(request, session, keys.data.cursor, subject.id, limit, cursor)
+    return await history(session, subject.id, paging)
 
 
-async def history(
-    request: Request, session: AsyncSession, key: bytes, subject_id: UUID, limit: int,
-    cursor: str | None,
-) -> Response:  # fmt: skip
-    cursors = Cursors(key, request)
-    place = cursors.read(cursor, int)
-    rows = await Events(session).of(subject_id, place[0] if place else 0, limit + 1)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1][0].seq) if more else None
+async def history(session: AsyncSession, subject_id: UUID, paging: Paging) -> Response:
+    rows = await Events(session).of(subject_id, paging.after(int) or 0, paging.rows)
+    page, following = paging.cut(rows, lambda one: one[0].seq)
     names = await Principals(session).names({event.actor_id for event, _ in page})
-    body = Page[EventRead].model_construct(
-        items=[_event(event, note, names) for event, note in page], next_cursor=following
-    )
-    return reply(body, headers=next_link(request, following))
+    items = [_event(event, note, names) for event, note in page]
+    return paging.answer(Page[EventRead], items, following)
 
 
 def _event(event: Any, note: str | None, names: dict[UUID, str]) -> EventRead:

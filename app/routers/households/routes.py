@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,19 +24,11 @@ from app.domain.registry import (
     may_look_in,
 )
 from app.domain.visits import Visits
-from app.routers.deps import (
-    CurrentActor,
-    CurrentKeys,
-    Cursor,
-    Limit,
-    Now,
-    Session,
-    Subject,
-)
+from app.routers.deps import CurrentActor, Now, Paged, Session, Subject
 from app.routers.doors import FINDERS, Door
 from app.routers.households import reads
 from app.routers.households.reads import EntryRead, HouseholdPage, HouseholdRead
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.registry import recognisable
 from app.routers.replies import reply
 from app.routers.resources import Line, Masked, Moment, Someone, text
@@ -140,12 +132,9 @@ FINDERS["member_id"] = _find_member
 
 @router.get("/households", response_model=Page[HouseholdRead])
 async def list_households(
-    request: Request,
     session: Session,
     actor: CurrentActor,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
     region: RegionCode | None = None,
     decile_min: Annotated[int | None, Query(ge=1, le=10)] = None,
     decile_max: Annotated[int | None, Query(ge=1, le=10)] = None,
@@ -159,16 +148,10 @@ async def list_households(
 ) -> Response:
     """Households of the caller's regions that the registry has now."""
     regions = _reader(actor)
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, UUID)
     wanted = HouseholdFilter(region, decile_min, decile_max, presence, source, unconfirmed)
-    rows = await Registry(session).page(regions, wanted, place[0] if place else None, limit + 1)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].id) if more else None
-    body = Page[HouseholdRead].model_construct(
-        items=await reads.summaries(session, page), next_cursor=following
-    )
-    return reply(body, headers=next_link(request, following))
+    rows = await Registry(session).page(regions, wanted, paging.after(UUID), paging.rows)
+    page, following = paging.cut(rows, lambda one: one.id)
+    return paging.answer(Page[HouseholdRead], await reads.summaries(session, page), following)
 
 
 @router.post("/households/search", response_model=Page[Masked])
@@ -221,25 +204,16 @@ async def get_household(
 async def get_history(
     household_id: UUID,
     subject: Subject,
-    request: Request,
     session: Session,
     actor: CurrentActor,
     now: Now,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """What changed in the household and its members, by which source; newest first."""
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, UUID)
     all_facts = await looking.works_cases_of(session, actor, subject, now)
-    rows = await Registry(session).history(subject.id, place[0] if place else None, limit + 1)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].id) if more else None
-    body = Page[EntryRead].model_construct(
-        items=[reads.entry(row, all_facts) for row in page], next_cursor=following
-    )
-    return reply(body, headers=next_link(request, following))
+    rows = await Registry(session).history(subject.id, paging.after(UUID), paging.rows)
+    page, following = paging.cut(rows, lambda one: one.id)
+    return paging.answer(Page[EntryRead], [reads.entry(row, all_facts) for row in page], following)
 
 
 @router.post("/members/{member_id}/reveal", response_model=Revealed)
@@ -261,23 +235,17 @@ async def reveal_numbers(
 async def list_reveals(
     member_id: UUID,
     subject: Subject,
-    request: Request,
     session: Session,
     actor: CurrentActor,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """Who was shown a person's numbers, and why, newest first; for who protects the data."""
     if not actor.holds(subject.village_code, Role.DATA_PROTECTION_OFFICER):
         raise Forbidden("role_not_allowed")
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, int)
     rows = await Events(session).newest(
-        subject.id, looking.REVEALED, place[0] if place else None, limit + 1
+        subject.id, looking.REVEALED, paging.after(int), paging.rows
     )
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].seq) if more else None
+    page, following = paging.cut(rows, lambda one: one.seq)
     names: dict[Any, str] = await Principals(session).names({one.actor_id for one in page})
     items = [
         RevealRead(
@@ -288,5 +256,4 @@ async def list_reveals(
         )
         for one in page
     ]
-    body = Page[RevealRead].model_construct(items=items, next_cursor=following)
-    return reply(body, headers=next_link(request, following))
+    return paging.answer(Page[RevealRead], items, following)

@@ -11,18 +11,16 @@ from app.domain.base import line, text
 from app.domain.programs import Program, Programs, ProgramScope, ProgramUnit, ProgramVersion
 from app.routers.deps import (
     CurrentActor,
-    CurrentKeys,
     CurrentVisit,
-    Cursor,
-    Limit,
     Now,
+    Paged,
     PathName,
     Retrying,
     Session,
     read_version,
 )
 from app.routers.doors import Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.replies import reference, reply
 from app.routers.resources import Code, Count, Line, Moment, Paragraph, Word
 from app.workflow import programs
@@ -96,19 +94,14 @@ async def list_programs(
     request: Request,
     session: Session,
     actor: CurrentActor,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
     active: bool | None = None,
 ) -> Response:
     """The programmes a need can be referred to, by code."""
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, str)
-    rows = await Programs(session).list(active, limit + 1, place[0] if place else None)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].code) if more else None
+    rows = await Programs(session).list(active, paging.rows, paging.after(str))
+    page, following = paging.cut(rows, lambda one: one.code)
     body = Page[ProgramRead](items=[_read(one) for one in page], next_cursor=following)
-    return reference(request, body, next_link(request, following))
+    return reference(request, body, paging.link(following))
 
 
 @router.get("/programs/{code}", response_model=ProgramRead, tags=["reference data"])
@@ -145,23 +138,16 @@ async def change_program(
 @router.get("/programs/{code}/versions", response_model=Page[ProgramVersionRead])
 async def list_program_versions(
     code: PathName,
-    request: Request,
     session: Session,
     actor: CurrentActor,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """What the catalogue said of a programme over time, newest first."""
     await programs.get(session, code)
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, int)
-    rows = await Programs(session).versions(code, place[0] if place else None, limit + 1)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].version) if more else None
+    rows = await Programs(session).versions(code, paging.after(int), paging.rows)
+    page, following = paging.cut(rows, lambda one: one.version)
     items = [_version(one) for one in page]
-    body = Page[ProgramVersionRead].model_construct(items=items, next_cursor=following)
-    return reply(body, headers=next_link(request, following))
+    return paging.answer(Page[ProgramVersionRead], items, following)
 
 
 def _read(one: Program) -> ProgramRead:

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,18 +16,16 @@ from app.domain.program_criteria import CriteriaState, CriteriaVersion, Criteria
 from app.domain.programs import Program
 from app.routers.deps import (
     CurrentActor,
-    CurrentKeys,
     CurrentVisit,
-    Cursor,
-    Limit,
     Now,
+    Paged,
     PathName,
     Retrying,
     Session,
     read_version,
 )
 from app.routers.doors import CREATES, Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.programs.people import FoundRead, people
 from app.routers.replies import reply
 from app.routers.resources import Code, Codes, Count, Line, Moment, Paragraph, items
@@ -124,28 +122,19 @@ async def _kept(
 @router.get("", response_model=Page[CriteriaRead])
 async def list_criteria(
     code: PathName,
-    request: Request,
     session: Session,
     actor: CurrentActor,
     now: Now,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
     at: Annotated[date | None, Query(description="In force on this day; absent: today.")] = None,
 ) -> Response:
     """All versions of a programme's criteria, newest first; `in_force` marks the one that holds."""
     await programs.get(session, code)
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, int)
     versions = CriteriaVersions(session)
-    rows = await versions.page(code, place[0] if place else None, limit + 1)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].number) if more else None
+    rows = await versions.page(code, paging.after(int), paging.rows)
+    page, following = paging.cut(rows, lambda one: one.number)
     holding = await versions.in_force(at or rules.today(now), code)
-    body = Page[CriteriaRead].model_construct(
-        items=[_read(one, holding) for one in page], next_cursor=following
-    )
-    return reply(body, headers=next_link(request, following))
+    return paging.answer(Page[CriteriaRead], [_read(one, holding) for one in page], following)
 
 
 @router.post("", status_code=201, response_model=CriteriaRead, openapi_extra={CREATES: "criteria"})

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,9 +13,9 @@ from app.domain.criteria import Asked
 from app.domain.eligibility import Coverage, Eligibles, Found
 from app.domain.errors import Conflict, Forbidden
 from app.domain.regions import Regions
-from app.routers.deps import CurrentActor, CurrentKeys, Cursor, Limit, Now, PathName, Session
+from app.routers.deps import CurrentActor, Now, Paged, PathName, Session
 from app.routers.doors import Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.programs.people import FoundRead, people
 from app.routers.replies import reply
 from app.routers.resources import Code, Count, Name
@@ -80,13 +80,10 @@ def _uuid_or_none(value: str | None) -> UUID | None:
 async def list_unserved(
     code: PathName,
     region: Region,
-    request: Request,
     session: Session,
     actor: CurrentActor,
     now: Now,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """Who in a region is eligible by the criteria in force and does not take part; masked.
 
@@ -94,18 +91,14 @@ async def list_unserved(
     """
     await programs.get(session, code)
     regions = _regions(actor, code)
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, UUID, _uuid_or_none)
+    after = paging.after(UUID, _uuid_or_none)
     day = rules.today(now)
     asked, _ = await _asked(session, code, day)
     rows = await Eligibles(session).unserved(
-        asked, day, regions, region, Found(*place) if place else None, limit + 1
+        asked, day, regions, region, Found(*after) if after else None, paging.rows
     )
-    page, more = cut(rows, limit)
-    last = page[-1] if more else None
-    following = cursors.make(last.household_id, last.member_id) if last else None
-    body = Page[FoundRead].model_construct(items=await people(session, page), next_cursor=following)
-    return reply(body, headers=next_link(request, following))
+    page, following = paging.cut(rows, lambda one: (one.household_id, one.member_id))
+    return paging.answer(Page[FoundRead], await people(session, page), following)
 
 
 @router.get("/coverage", response_model=Page[CoverageRead])

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
@@ -13,16 +13,14 @@ from app.domain.households import Household, Households
 from app.domain.screenings import Screening, Screenings
 from app.routers.deps import (
     CurrentActor,
-    CurrentKeys,
-    Cursor,
-    Limit,
     Now,
+    Paged,
     Retrying,
     Session,
     Subject,
 )
 from app.routers.doors import CREATES, FINDERS, Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.replies import reply
 from app.routers.screenings.reads import (
     ScreenedRead,
@@ -115,27 +113,16 @@ async def _answer(
 async def list_screenings(
     household_id: UUID,
     subject: Subject,
-    request: Request,
     session: Session,
     actor: CurrentActor,
     now: Now,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """A home's screenings, newest first."""
     await _check_works(session, actor, subject, now)
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, UUID)
-    rows = await Screenings(session).of_household(
-        subject.id, place[0] if place else None, limit + 1
-    )
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].id) if more else None
-    body = Page[ScreeningListed].model_construct(
-        items=[listed(one) for one in page], next_cursor=following
-    )
-    return reply(body, headers=next_link(request, following))
+    rows = await Screenings(session).of_household(subject.id, paging.after(UUID), paging.rows)
+    page, following = paging.cut(rows, lambda one: one.id)
+    return paging.answer(Page[ScreeningListed], [listed(one) for one in page], following)
 
 
 @router.get("/screenings/{screening_id}", response_model=ScreeningRead)

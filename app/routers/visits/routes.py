@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor, Role
@@ -16,19 +16,17 @@ from app.routers.complaints.reads import EventRead
 from app.routers.complaints.routes import history
 from app.routers.deps import (
     CurrentActor,
-    CurrentKeys,
     CurrentSettings,
     CurrentVisit,
-    Cursor,
-    Limit,
     Now,
+    Paged,
     Retrying,
     Session,
     Subject,
     read_version,
 )
 from app.routers.doors import CREATES, FINDERS, Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.replies import reply
 from app.routers.surveys import survey_fields
 from app.routers.visits.reads import (
@@ -60,14 +58,11 @@ FINDERS["visit_id"] = _find
 
 @router.get("/registry/unverified", response_model=Page[UnverifiedRead])
 async def list_unverified(
-    request: Request,
     session: Session,
     actor: CurrentActor,
     now: Now,
-    keys: CurrentKeys,
     settings: CurrentSettings,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
     region: RegionCode | None = None,
     reason: Reason | None = None,
     age_days: Annotated[int | None, Query(ge=1, le=36_500)] = None,
@@ -77,19 +72,14 @@ async def list_unverified(
     regions = actor.regions(*UNVERIFIED_READERS)
     if not regions:
         raise Forbidden("role_not_allowed")
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, _moment, UUID)
     older_than = now - timedelta(days=age_days or settings.verify_after_days)
-    after = (place[0], place[1]) if place else None
+    after = paging.after(_moment, UUID)
     wanted = UnverifiedFilter(regions, older_than, region, reason, after=after)
-    rows = await Unverified(session).page(wanted, limit + 1)
-    page, more = cut(rows, limit)
-    last = page[-1].household if more else None
-    following = cursors.make(last.verified_at or "", last.id) if last else None
-    body = Page[UnverifiedRead].model_construct(
-        items=[unverified(one) for one in page], next_cursor=following
+    rows = await Unverified(session).page(wanted, paging.rows)
+    page, following = paging.cut(
+        rows, lambda one: (one.household.verified_at or "", one.household.id)
     )
-    return reply(body, headers=next_link(request, following))
+    return paging.answer(Page[UnverifiedRead], [unverified(one) for one in page], following)
 
 
 def _moment(value: str) -> datetime | None:
@@ -153,13 +143,10 @@ async def _made(
 
 @router.get("/visits", response_model=Page[VisitRead])
 async def list_visits(
-    request: Request,
     session: Session,
     actor: CurrentActor,
     now: Now,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
     state: VisitState | None = None,
     kind: VisitKind | None = None,
     assignee_id: UUID | None = None,
@@ -169,15 +156,9 @@ async def list_visits(
 ) -> Response:
     """Visits in the caller's sight, newest first."""
     wanted = VisitFilter(state, kind, assignee_id, region, household_id, overdue)
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, UUID)
-    rows = await Visits(session).page(actor, wanted, place[0] if place else None, limit + 1, now)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].id) if more else None
-    body = Page[VisitRead].model_construct(
-        items=await read(session, actor, list(page), now), next_cursor=following
-    )
-    return reply(body, headers=next_link(request, following))
+    rows = await Visits(session).page(actor, wanted, paging.after(UUID), paging.rows, now)
+    page, following = paging.cut(rows, lambda one: one.id)
+    return paging.answer(Page[VisitRead], await read(session, actor, list(page), now), following)
 
 
 @router.get("/visits/{visit_id}", response_model=VisitRead)
@@ -215,15 +196,12 @@ async def act_on_visit(
 @router.get("/visits/{visit_id}/events", response_model=Page[EventRead])
 async def list_visit_events(
     visit_id: UUID,
-    request: Request,
     subject: Subject,
     session: Session,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """The history of a visit, oldest first."""
-    return await history(request, session, keys.data.cursor, subject.id, limit, cursor)
+    return await history(session, subject.id, paging)
 
 
 @router.get("/visits/{visit_id}/survey", response_model=VisitSurveyRead)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
@@ -18,19 +18,17 @@ from app.domain.webhooks import (
 )
 from app.routers.deps import (
     CurrentActor,
-    CurrentKeys,
     CurrentSettings,
     CurrentVisit,
-    Cursor,
-    Limit,
     Now,
+    Paged,
     Retrying,
     Session,
     Subject,
     read_version,
 )
 from app.routers.doors import CREATES, FINDERS, Door
-from app.routers.pages import Cursors, Page, cut, next_link
+from app.routers.pages import Page
 from app.routers.replies import reply
 from app.routers.webhooks.reads import (
     DeliveryRead,
@@ -58,23 +56,16 @@ FINDERS["endpoint_id"] = _find
 
 @router.get("/webhook-endpoints", response_model=Page[EndpointRead])
 async def list_endpoints(
-    request: Request,
     session: Session,
     actor: CurrentActor,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
 ) -> Response:
     """The caller's endpoints, newest first; for an admin everybody's."""
     endpoints.check_reader(actor)
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, UUID)
     owner = None if is_admin(actor) else actor.id
-    rows = await WebhookEndpoints(session).page(owner, place[0] if place else None, limit + 1)
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].id) if more else None
-    body = Page[EndpointRead](items=await read_all(session, list(page)), next_cursor=following)
-    return reply(body, headers=next_link(request, following))
+    rows = await WebhookEndpoints(session).page(owner, paging.after(UUID), paging.rows)
+    page, following = paging.cut(rows, lambda one: one.id)
+    return paging.answer(Page[EndpointRead], await read_all(session, list(page)), following)
 
 
 @router.post(
@@ -202,28 +193,19 @@ async def test_endpoint(
 @router.get("/webhook-endpoints/{endpoint_id}/deliveries", response_model=Page[DeliveryRead])
 async def list_deliveries(
     endpoint_id: UUID,
-    request: Request,
     subject: Subject,
     session: Session,
     actor: CurrentActor,
-    keys: CurrentKeys,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Paged,
     state: Annotated[
         DeliveryState | None, Query(description="`failed`: what did not arrive.")
     ] = None,
 ) -> Response:
     """What was sent to an endpoint, newest first; kept for 30 days after its end."""
     endpoints.check_reader(actor)
-    cursors = Cursors(keys.data.cursor, request)
-    place = cursors.read(cursor, UUID)
-    rows = await WebhookDeliveries(session).page(
-        subject.id, state, place[0] if place else None, limit + 1
-    )
-    page, more = cut(rows, limit)
-    following = cursors.make(page[-1].id) if more else None
-    body = Page[DeliveryRead](items=[delivery_of(one) for one in page], next_cursor=following)
-    return reply(body, headers=next_link(request, following))
+    rows = await WebhookDeliveries(session).page(subject.id, state, paging.after(UUID), paging.rows)
+    page, following = paging.cut(rows, lambda one: one.id)
+    return paging.answer(Page[DeliveryRead], [delivery_of(one) for one in page], following)
 
 
 @router.get(
