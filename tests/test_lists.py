@@ -514,13 +514,13 @@ NOTHING = {"household_id": None, "candidates": [], "warnings": []}
 
 
 def test_a_number_that_nobody_has_is_unregistered(world: World) -> None:
-    for asked in (
-        {"national_id": NATIONAL_ID},
-        {"family_card_number": FAMILY_CARD},
-        {"name": "Siti"},
+    for asked, warnings in (
+        ({"national_id": NATIONAL_ID}, []),
+        ({"family_card_number": FAMILY_CARD}, []),
+        ({"name": "Siti"}, ["name_not_compared"]),
     ):
         found = check(world, **asked).json()
-        assert found == NOTHING | {"outcome": "unregistered"}
+        assert found == NOTHING | {"outcome": "unregistered", "warnings": warnings}
     refused(check(world), 422, "criterion_required")
     refused(check(world, birth_date="1984-07-05"), 422, "criterion_required")
     refused(check(world, complaint_id=str(uuid4())), 422, "unknown_complaint")
