@@ -3,7 +3,7 @@
 import secrets
 import time
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -33,6 +33,11 @@ def new_id() -> UUID:
 
 # The clock on the walls of the offices: days of a case are days there.
 JAKARTA = ZoneInfo("Asia/Jakarta")
+
+
+def day_of(at: datetime) -> date:
+    """The day that a moment falls on in the offices."""
+    return at.astimezone(JAKARTA).date()
 
 
 async def slrt_now(session: AsyncSession) -> datetime:

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor, Role
-from app.domain.base import new_id
+from app.domain.base import day_of, new_id
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
 from app.domain.quotas import Quota, Quotas
 from app.domain.regions import Regions
@@ -59,7 +59,7 @@ async def add(
     quotas.add(quota)
     _log(session, ADDED, quota, actor, at)
     await session.flush()
-    if managed_here and period[0] <= line.day_of(at):
+    if managed_here and period[0] <= day_of(at):
         await line.open_line(session, quota, at)
     return quota
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
 
-from app.domain.base import slrt_now
+from app.domain.base import day_of, slrt_now
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.dispatches import Dispatches
 from app.domain.events import Events
@@ -217,7 +217,7 @@ async def _undispatched(session: AsyncSession, at: datetime, limit: int) -> Batc
 
 async def _waiting_lists(session: AsyncSession, at: datetime, limit: int) -> Batch:
     quotas = Quotas(session)
-    rows = await quotas.neglected(line.day_of(at), limit)
+    rows = await quotas.neglected(day_of(at), limit)
     due: list[datetime | None] = [None for _ in rows]
     return await _each(session, "waiting_lists", rows, due, quotas.lock, line.open_line, at)
 

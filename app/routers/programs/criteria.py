@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
+from app.domain.base import day_of
 from app.domain.criteria import Status
 from app.domain.errors import NotFound
 from app.domain.program_criteria import CriteriaState, CriteriaVersion, CriteriaVersions
@@ -133,7 +134,7 @@ async def list_criteria(
     versions = CriteriaVersions(session)
     rows = await versions.page(code, paging.after(int), paging.rows)
     page, following = paging.cut(rows, lambda one: one.number)
-    holding = await versions.in_force(at or rules.today(now), code)
+    holding = await versions.in_force(at or day_of(now), code)
     return paging.answer(Page[CriteriaRead], [_read(one, holding) for one in page], following)
 
 
@@ -241,7 +242,7 @@ async def _answer(
     status: int = 200,
     replayed: bool = False,
 ) -> Response:
-    holding = await CriteriaVersions(session).in_force(rules.today(at), one.program_code)
+    holding = await CriteriaVersions(session).in_force(day_of(at), one.program_code)
     place = f"/v1/programs/{one.program_code}/criteria/{one.number}" if status == 201 else None
     body = _read(one, holding)
     return reply(body, status, version=one.version, location=place, replayed=replayed)

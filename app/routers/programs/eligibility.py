@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role
+from app.domain.base import day_of
 from app.domain.criteria import Asked
 from app.domain.eligibility import Coverage, Eligibles, Found
 from app.domain.errors import Conflict, Forbidden
@@ -21,7 +22,7 @@ from app.routers.replies import reply
 from app.routers.resources import Code, Count, Name
 from app.workflow import programs
 from app.workflow.complaints.filing import RegionCode
-from app.workflow.eligibility import rules, screening
+from app.workflow.eligibility import screening
 
 router = APIRouter(prefix="/v1/programs/{code}", tags=["eligibility"], route_class=Door)
 READERS = (
@@ -92,7 +93,7 @@ async def list_unserved(
     await programs.get(session, code)
     regions = _regions(actor, code)
     after = paging.after(UUID, _uuid_or_none)
-    day = rules.today(now)
+    day = day_of(now)
     asked, _ = await _asked(session, code, day)
     rows = await Eligibles(session).unserved(
         asked, day, regions, region, Found(*after) if after else None, paging.rows
@@ -108,7 +109,7 @@ async def get_coverage(
     """How far a programme reaches in each region directly under one; a village stands alone."""
     await programs.get(session, code)
     regions = _regions(actor, code)
-    day = rules.today(now)
+    day = day_of(now)
     asked, number = await _asked(session, code, day)
     found = (await Eligibles(session).coverage([asked], day, regions, region))[0]
     names = {one.code: one.name for one in await Regions(session).under(region)}

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor, Role
-from app.domain.base import JAKARTA, region_of
+from app.domain.base import day_of, region_of
 from app.domain.complaints import Complaint, Complaints, ComplaintState, ContactAttempt
 from app.domain.complaints import DeliveryAttempt as Attempt
 from app.domain.errors import Fault, Invalid
@@ -316,7 +316,7 @@ async def deliver_answer(do: Doing) -> ComplaintState:
                 referral.informed_at = do.happened_at
         return S.CLOSED
     tries = [*await Complaints(do.session).attempts(one), attempt]
-    days = {attempt.at.astimezone(JAKARTA).date() for attempt in tries}
+    days = {day_of(attempt.at) for attempt in tries}
     at_home = any(attempt.how is STANDS_FOR_HOME for attempt in tries)
     if len(days) < TRIES_AT_MOST or not at_home:
         return S.ANSWERED

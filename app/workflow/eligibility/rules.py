@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor, Role
-from app.domain.base import JAKARTA, text
+from app.domain.base import day_of, text
 from app.domain.criteria import Asked, Criterion, Rule, faults
 from app.domain.criteria.expression import MOST_CRITERIA, RecipientTest, RegionTest, walk
 from app.domain.eligibility import Affected, Eligibles
@@ -42,11 +42,6 @@ class Preview:
     regions: tuple[str, ...]
     against: int | None
     affected: Affected
-
-
-def today(at: datetime) -> date:
-    """The day in the offices."""
-    return at.astimezone(JAKARTA).date()
 
 
 async def draft(
@@ -157,7 +152,7 @@ async def publish(
     found = await _lock_draft(session, version, read)
     if found.previewed_version != found.version:
         raise Conflict("preview_missing")
-    if found.valid_from < today(at):
+    if found.valid_from < day_of(at):
         raise Invalid("begins_in_the_past", (Fault("begins_in_the_past", "/valid_from"),))
     found.state = CriteriaState.PUBLISHED
     found.published_by, found.published_at = actor.id, at

@@ -9,14 +9,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
-from app.domain.base import region_columns, region_of
+from app.domain.base import day_of, region_columns, region_of
 from app.domain.criteria import Eligibility, Home, Homes, Person, Reading, Seen, read
 from app.domain.errors import Conflict
 from app.domain.households import Household
 from app.domain.program_criteria import CriteriaVersion, CriteriaVersions
 from app.domain.programs import Program, Programs
 from app.domain.screenings import Screening, Screenings
-from app.workflow.eligibility.rules import today
 from app.workflow.history import log
 
 SCREENED = "household.screened"
@@ -96,7 +95,7 @@ async def screen(
     None: the home or person is gone (dead, moved, merged), or the programme has no criteria in
     force. A programme for single people, asked of a household, answers for whom it fits best.
     """
-    day = today(at)
+    day = day_of(at)
     home = (await Homes(session).of([household_id], day)).get(household_id)
     if home is None:
         return None
@@ -110,7 +109,7 @@ async def screen_household(
 
     Raises Conflict `not_screened` for a home that is gone.
     """
-    day = today(at)
+    day = day_of(at)
     home = (await Homes(session).of([household.id], day)).get(household.id)
     if home is None:
         raise Conflict("not_screened")
@@ -144,7 +143,7 @@ def keep(
         complaint_id=complaint_id,
         screened_at=at,
         screened_by=actor.id,
-        day=today(at),
+        day=day_of(at),
         rules={one.program_code: one.number for one in screened},
         versions=versions,
         survey_version=survey_version,

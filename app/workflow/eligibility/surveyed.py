@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
-from app.domain.base import JAKARTA, region_of
+from app.domain.base import day_of, region_of
 from app.domain.complaints import Complaint
 from app.domain.criteria import Eligibility, Home, Homes, Person
 from app.domain.facts import HOUSEHOLD_FACTS, MEMBER_FACTS, Fact, Known
@@ -19,7 +19,6 @@ from app.domain.screenings import Screening
 from app.domain.survey_forms.v1 import LIVING_HERE
 from app.domain.surveys import Survey, SurveyContent, Surveys
 from app.workflow.eligibility import screening
-from app.workflow.eligibility.rules import today
 from app.workflow.eligibility.screening import Screened
 
 SURVEY = "survey"
@@ -65,7 +64,7 @@ def laid_over(home: Home, members: Sequence[Member], content: SurveyContent, key
     """What a survey found goes before what the registry had; what it did not ask for stays."""
     answers = content.answers
     visited = datetime.fromisoformat(content.visited_at) if content.visited_at else None
-    day = visited.astimezone(JAKARTA).date() if visited else None
+    day = day_of(visited) if visited else None
     people = {one.id: one for one in home.people}
     numbers = {one.id: one.national_id_index for one in members}
     found: list[Person] = []
@@ -139,7 +138,7 @@ async def proposals(session: AsyncSession, complaint: Complaint, at: datetime) -
 
     Programmes that cannot be had now are left out. Best first; whom to refer is for people to say.
     """
-    day = today(at)
+    day = day_of(at)
     found = await home_of(session, complaint, complaint.household_id, day)
     if found is None:
         return []
@@ -164,7 +163,7 @@ async def keep_for(
 
     None where nothing is known of the beneficiary, or the programme has no criteria.
     """
-    day = today(at)
+    day = day_of(at)
     household_id = complaint.household_id
     if not isinstance(whose, str):
         household_id = whose.household_id if isinstance(whose, Member) else whose.id

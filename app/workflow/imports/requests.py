@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, SYSTEM, Actor, Role
-from app.domain.base import JAKARTA, new_id
+from app.domain.base import day_of, new_id
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid
 from app.domain.operations import Operation, OperationKind, Operations
 from app.domain.regions import RegionLevel, Regions
@@ -55,7 +55,7 @@ async def accept(
     regions = await Regions(session).under(request.regency)
     if not regions or regions[0].level is not RegionLevel.REGENCY:
         raise Invalid("unknown_region", (Fault("unknown_region", "/regency"),))
-    if request.as_of.year < 1990 or request.as_of > at.astimezone(JAKARTA).date():
+    if request.as_of.year < 1990 or request.as_of > day_of(at):
         raise Invalid("validation_failed", (Fault("invalid", "/as_of"),))
     if request.map is not None:
         by_map(request.map)

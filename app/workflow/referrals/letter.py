@@ -16,7 +16,7 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.base import JAKARTA
+from app.domain.base import day_of
 from app.domain.complaints import Complaints
 from app.domain.errors import Conflict
 from app.domain.households import Households
@@ -89,7 +89,7 @@ async def letter_of(session: AsyncSession, referral: Referral, base_url: str) ->
         family_card_number=masked(card) or "-",
         place=f"{regions[referral.village_code]}, {regions[referral.district_code]}",
         signer=names.get(referral.sent_by, "-") if referral.sent_by else "-",
-        date=referral.sent_at.astimezone(JAKARTA).date(),
+        date=day_of(referral.sent_at),
         url=f"{base_url}/v1/public/letters/{referral.letter_code}",
     )
 

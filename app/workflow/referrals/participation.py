@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.base import JAKARTA, region_of
+from app.domain.base import day_of, region_of
 from app.domain.households import Households, Participation, RegistryEntry
 from app.domain.referrals import Referral
 from app.domain.vocabulary import Purpose
@@ -44,7 +44,7 @@ async def _write(
     whole = referral.beneficiary_key == f"household:{home}"
     if home is None or (referral.member_id is None and not whole):
         return
-    day = at.astimezone(JAKARTA).date()
+    day = day_of(at)
     row = Participation(
         household_id=home, member_id=referral.member_id, program_code=referral.program_code,
         source=source, as_of=day, began_on=day if begins else None, **region_of(referral),

@@ -4,13 +4,13 @@ Quotas are locked before referrals, everywhere: a place that comes free goes to 
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SYSTEM
-from app.domain.base import JAKARTA, contains
+from app.domain.base import contains, day_of
 from app.domain.errors import Conflict
 from app.domain.quotas import Quota, Quotas
 from app.domain.referrals import Referral, ReferralState, WaitingReferrals
@@ -122,10 +122,6 @@ def in_force(held: Held, referral: Referral, at: datetime) -> Quota | None:
         ),
         None,
     )
-
-
-def day_of(at: datetime) -> date:
-    return at.astimezone(JAKARTA).date()
 
 
 def _own(held: Held, referral: Referral) -> Quota | None:

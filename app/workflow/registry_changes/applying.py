@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
-from app.domain.base import JAKARTA, new_id, region_columns, region_of
+from app.domain.base import day_of, new_id, region_columns, region_of
 from app.domain.complaints import Complaints
 from app.domain.households import (
     Household,
@@ -60,7 +60,7 @@ class Applying:
 
     @property
     def today(self) -> date:
-        return self.at.astimezone(JAKARTA).date()
+        return day_of(self.at)
 
     @property
     def fields(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, SYSTEM, Actor, Role
-from app.domain.base import JAKARTA
+from app.domain.base import JAKARTA, day_of
 from app.domain.complaints import Complaint, Complaints
 from app.domain.households import (
     Household,
@@ -80,7 +80,7 @@ async def believe(
     if not member.alive:
         # Believed before: the manager sent it back, or it is proposed anew to the centre.
         return None
-    member.presence, member.presence_on = Presence.DEAD, at.astimezone(JAKARTA).date()
+    member.presence, member.presence_on = Presence.DEAD, day_of(at)
     touch(member, at)
     log(session, DEAD, member, actor, at, change_id=str(change.id))
     household = await Households(session).lock(member.household_id)

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.base import JAKARTA, line, text
+from app.domain.base import day_of, line, text
 from app.domain.errors import Conflict, Fault, Invalid
 from app.domain.facts import HOUSEHOLD_FACTS, MEMBER_FACTS
 from app.domain.households import Household, Households, Member, MemberRelation, Presence, Sex
@@ -358,4 +358,4 @@ def _field_fault(columns: Any, facts: Any, name: str, value: object, at: datetim
 
 
 def _plausible(day: date, at: datetime) -> bool:
-    return LONG_AGO <= day <= at.astimezone(JAKARTA).date()
+    return LONG_AGO <= day <= day_of(at)

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SYSTEM, Actor
-from app.domain.base import JAKARTA
+from app.domain.base import day_of
 from app.domain.complaints import Complaints
 from app.domain.households import (
     Household,
@@ -92,7 +92,7 @@ async def _merge_member(
 def _end(row: Household | Member, into_id: UUID, moved: dict[str, Any], at: datetime) -> None:
     moved["ended"].append({"id": str(row.id), **presence_of(row)})
     row.merged_into, row.ended_at = into_id, at
-    row.presence, row.presence_on = Presence.DUPLICATE, at.astimezone(JAKARTA).date()
+    row.presence, row.presence_on = Presence.DUPLICATE, day_of(at)
     touch(row, at)
 
 

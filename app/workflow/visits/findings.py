@@ -8,7 +8,7 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
-from app.domain.base import JAKARTA, line
+from app.domain.base import day_of, line
 from app.domain.errors import Fault, Invalid
 from app.domain.households import Household, Households, Presence
 from app.domain.registry_changes import ChangeKind, ChangeOrigin
@@ -51,7 +51,7 @@ async def verify(session: AsyncSession, visit: Visit, at: datetime) -> None:
         return
     before = household.presence
     household.verified_at = household.updated_at = at
-    household.presence, household.presence_on = Presence.FOUND, at.astimezone(JAKARTA).date()
+    household.presence, household.presence_on = Presence.FOUND, day_of(at)
     add_entry(session, household, VERIFIED, {"presence": [before, Presence.FOUND]}, at)
 
 
