@@ -64,8 +64,19 @@ class Actor:
 
     def regions(self, *roles: Role) -> tuple[str, ...]:
         """The scopes in which the actor holds any of the roles."""
+        return tuple(code for grant in self.granted(*roles) for code in grant.region_codes)
+
+    def granted(self, *roles: Role) -> tuple[Grant, ...]:
+        """The grants of any of the roles."""
+        return tuple(grant for grant in self.grants if grant.role in roles)
+
+    def regions_of_program(self, program_code: str, *roles: Role) -> tuple[str, ...]:
+        """The scopes in which the actor holds any of the roles for a programme."""
         return tuple(
-            code for grant in self.grants if grant.role in roles for code in grant.region_codes
+            code
+            for grant in self.granted(*roles)
+            if program_code in grant.program_codes
+            for code in grant.region_codes
         )
 
     def holds(self, region_code: str, *roles: Role) -> bool:
@@ -82,10 +93,7 @@ class Actor:
     def holds_program(self, region_code: str, program_code: str, *roles: Role) -> bool:
         """Whether a role is held for the programme in the region; clients act as an agency."""
         return any(
-            grant.role in roles
-            and program_code in grant.program_codes
-            and any(contains(scope, region_code) for scope in grant.region_codes)
-            for grant in self.grants
+            contains(scope, region_code) for scope in self.regions_of_program(program_code, *roles)
         )
 
     @property

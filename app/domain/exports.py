@@ -168,14 +168,13 @@ BENEFICIARY = {
 
 
 def _referrals(actor: Actor) -> sa.Select[Any]:
-    managed = [grant for grant in actor.grants if grant.role is Role.PROGRAM_MANAGER]
     found: sa.Select[Any] = _json(
         Referral, REFERRAL, R.beneficiary_national_id, beneficiary=BENEFICIARY
     )
     return found.where(
         sa.or_(
             within(R, actor.regions(*OFFICE)),
-            owned_by(managed),
+            owned_by(actor.granted(Role.PROGRAM_MANAGER)),
             sa.and_(R.sent_at.is_not(None), owned_by(owners_of(actor))),
         )
     )

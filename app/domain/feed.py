@@ -12,10 +12,11 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
 
-from app.domain.actors import Actor, Grant, Role, Scope
+from app.domain.actors import Actor, Grant, Role
 from app.domain.base import within
 from app.domain.deployment import Deployment
 from app.domain.events import Event
+from app.domain.referrals import owned_by, reading
 
 # The columns as such: a page is asked for often, and the ORM's take twice as long to put together.
 E: Any = sa.inspect(Event).local_table.c
@@ -53,34 +54,19 @@ def seen_by(actor: Actor) -> sa.ColumnElement[bool]:
     regions, registry changes there once they are applied, and the batches they go in. An agency,
     and a client with `referrals:read`: referrals of its programmes and regions once they are sent.
     """
-    managed = [grant for grant in actor.grants if grant.role is Role.PROGRAM_MANAGER]
     regions = actor.regions(Role.PROGRAM_MANAGER)
     return sa.or_(
         within(E, actor.regions(Role.MANAGER, Role.HEAD)),
-        sa.and_(E.collection == REFERRALS, _of_programs(managed)),
+        sa.and_(E.collection == REFERRALS, owned_by(actor.granted(Role.PROGRAM_MANAGER), E)),
         sa.and_(E.collection == CHANGES, E.handed_over, within(E, regions)),
         sa.and_(E.collection == DISPATCHES, within(E, regions)),
-        sa.and_(E.collection == REFERRALS, E.handed_over, _of_programs(owners_of(actor))),
+        sa.and_(E.collection == REFERRALS, E.handed_over, owned_by(owners_of(actor), E)),
     )
 
 
-def owners_of(actor: Actor) -> list[Grant]:
+def owners_of(actor: Actor) -> Sequence[Grant]:
     """As whom an actor owns programmes. To answer referrals does not let a client read them."""
-    if actor.is_person:
-        return [grant for grant in actor.grants if grant.role is Role.AGENCY]
-    if Scope.REFERRALS_READ in actor.scopes:
-        return [Grant(Role.AGENCY, actor.region_codes, actor.program_codes)]
-    return []
-
-
-def _of_programs(grants: Sequence[Grant]) -> sa.ColumnElement[bool]:
-    return sa.or_(
-        sa.false(),
-        *(
-            sa.and_(E.program_code.in_(grant.program_codes), within(E, grant.region_codes))
-            for grant in grants
-        ),
-    )
+    return actor.granted(Role.AGENCY) if actor.is_person else reading(actor)
 
 
 def cloud_event(source: str) -> sa.ColumnElement[str]:

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
 from app.domain.errors import NotFound
-from app.domain.programs import Programs
 from app.domain.quotas import Quota, Quotas
 from app.routers.complaints.reads import EventRead
 from app.routers.complaints.routes import history
@@ -29,7 +28,7 @@ from app.routers.doors import CREATES, FINDERS, Door
 from app.routers.pages import Page
 from app.routers.replies import reply
 from app.routers.resources import Code, Count
-from app.workflow import quotas
+from app.workflow import programs, quotas
 from app.workflow.complaints.filing import RegionCode
 
 router = APIRouter(prefix="/v1", tags=["programmes"], route_class=Door)
@@ -95,11 +94,6 @@ def _answer(quota: Quota, status: int = 200, replayed: bool = False) -> Response
     return reply(_read(quota), status, version=quota.version, location=location, replayed=replayed)
 
 
-async def _known(session: AsyncSession, code: str) -> None:
-    if await Programs(session).get(code) is None:
-        raise NotFound
-
-
 def _of(quota: Quota, code: str) -> None:
     if quota.program_code != code:
         raise NotFound
@@ -117,7 +111,7 @@ async def list_quotas(
     on: Annotated[date | None, Query(description="Those in force on this day.")] = None,
 ) -> Response:
     """The quotas of a programme, newest first."""
-    await _known(session, code)
+    await programs.get(session, code)
     rows = await Quotas(session).page(code, region, on, paging.after(UUID), paging.rows)
     page, following = paging.cut(rows, lambda one: one.id)
     return paging.answer(Page[QuotaRead], [_read(one) for one in page], following)
@@ -142,9 +136,8 @@ async def add_quota(
     One quota is in force at a time: another one for a part of the region on one of the days is 409
     `quota_overlaps`. Who waits in a quota that has ended goes on waiting in this one.
     """
-    await _known(session, code)
-    quotas.check_keeper(actor, code)
-    quotas.check_keeper(actor, code, draft.region_code)
+    await programs.get(session, code)
+    programs.check_keeper(actor, code, draft.region_code)
     if known := await retry.known():
         return _answer(
             await Quotas(session).get(UUID(known.ids["quota_id"])), known.status, replayed=True
@@ -181,7 +174,7 @@ async def change_quota(
     """Raise or lower a quota. Raised, the longest waiting move up; it is never lowered below what
     is taken (422 `quota_below_taken`)."""
     _of(subject, code)
-    quotas.check_keeper(actor, code, subject.region_code)
+    programs.check_keeper(actor, code, subject.region_code)
     if await retry.known():
         await session.refresh(subject)
         return _answer(subject, replayed=True)

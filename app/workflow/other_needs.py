@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role
 from app.domain.base import new_id, region_of
-from app.domain.complaints import Complaint, Complaints, ComplaintState
+from app.domain.complaints import BEFORE_FORWARDED, Complaint, Complaints, ComplaintState
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.other_needs import MappedTo, OtherNeed, OtherNeeds
@@ -22,11 +22,8 @@ from app.workflow.history import log
 from app.workflow.needs import Beneficiary, ProgramNeed
 
 RECORDED, MAPPED = "other_need.recorded", "other_need.mapped"
-S = ComplaintState
 # A draft may still be added: the supervisor is to see it, too.
-TAKES_DRAFTS = (
-    S.RECEIVED, S.INCOMPLETE, S.AT_SECRETARIAT, S.ASSIGNED, S.RETURNED, S.AWAITING_SUPERVISOR,
-)  # fmt: skip
+TAKES_DRAFTS = tuple(s for s in BEFORE_FORWARDED if s is not ComplaintState.AWAITING_MANAGER)
 Said = tuple[str, Sector | None]
 
 

@@ -7,15 +7,15 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor, Role
+from app.domain.base import contains
 from app.domain.errors import Fault, Forbidden, Invalid, NotFound, PreconditionFailed
 from app.domain.programs import Program, Programs
 
 
-def check_keeper(actor: Actor, code: str) -> None:
-    """Raises Forbidden for all but the managers of the programme."""
-    if not any(
-        grant.role is Role.PROGRAM_MANAGER and code in grant.program_codes for grant in actor.grants
-    ):
+def check_keeper(actor: Actor, code: str, region_code: str | None = None) -> None:
+    """Raises Forbidden for all but the managers of the programme (in the region)."""
+    regions = actor.regions_of_program(code, Role.PROGRAM_MANAGER)
+    if not any(region_code is None or contains(scope, region_code) for scope in regions):
         raise Forbidden("role_not_allowed")
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor, Role
 from app.domain.base import day_of, new_id
-from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
+from app.domain.errors import Conflict, Fault, Invalid, PreconditionFailed
 from app.domain.quotas import Quota, Quotas
 from app.domain.regions import Regions
 from app.workflow.history import log
@@ -15,19 +15,6 @@ from app.workflow.referrals import quotas as line
 
 ADDED, CHANGED = "quota.added", "quota.changed"
 DAYS_AT_MOST = 366 * 5
-
-
-def check_keeper(actor: Actor, program_code: str, region_code: str | None = None) -> None:
-    """Raises Forbidden for all but the programme's managers (of the region)."""
-    if region_code is not None:
-        keeps = actor.holds_program(region_code, program_code, Role.PROGRAM_MANAGER)
-    else:
-        keeps = any(
-            grant.role is Role.PROGRAM_MANAGER and program_code in grant.program_codes
-            for grant in actor.grants
-        )
-    if not keeps:
-        raise Forbidden("role_not_allowed")
 
 
 async def add(

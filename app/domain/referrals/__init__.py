@@ -14,7 +14,7 @@ from app.domain.referrals.rows import (
     ReferralState,
     T,
 )
-from app.domain.referrals.sight import owned_by, seen_by
+from app.domain.referrals.sight import owned_by, reading, seen_by
 from app.domain.referrals.waiting import WaitingReferrals
 
 __all__ = [
@@ -32,5 +32,6 @@ __all__ = [
     "T",
     "WaitingReferrals",
     "owned_by",
+    "reading",
     "seen_by",
 ]

@@ -13,23 +13,27 @@ from app.domain.complaints import Complaint, visible_to
 from app.domain.referrals.rows import L, T
 
 
-def owned_by(grants: Sequence[Grant]) -> Any:
-    """Referrals of the programmes and regions of some grants."""
+def owned_by(grants: Sequence[Grant], rows: Any = T) -> Any:
+    """Referrals (or other rows, with the same columns) of the programmes and regions of grants."""
     return sa.or_(
         sa.false(),
         *(
-            sa.and_(T.program_code.in_(grant.program_codes), within(T, grant.region_codes))
+            sa.and_(rows.program_code.in_(grant.program_codes), within(rows, grant.region_codes))
             for grant in grants
         ),
     )
 
 
+def reading(actor: Actor) -> Sequence[Grant]:
+    """The sight of an agency that a client has which may read referrals."""
+    if Scope.REFERRALS_READ in actor.scopes:
+        return [Grant(Role.AGENCY, actor.region_codes, actor.program_codes)]
+    return []
+
+
 def seen_by(actor: Actor, at: datetime) -> Any:
     """Whoever sees a complaint that holds it; its programme manager; its agency once it is sent."""
-    managed = owned_by([grant for grant in actor.grants if grant.role is Role.PROGRAM_MANAGER])
-    agencies = [grant for grant in actor.grants if grant.role is Role.AGENCY]
-    if Scope.REFERRALS_READ in actor.scopes:
-        agencies.append(Grant(Role.AGENCY, actor.region_codes, actor.program_codes))
+    agencies = [*actor.granted(Role.AGENCY), *reading(actor)]
     through_complaint = (
         sa.select(L.referral_id)
         .join(Complaint, col(Complaint.id) == L.complaint_id)
@@ -37,6 +41,6 @@ def seen_by(actor: Actor, at: datetime) -> Any:
     )
     return sa.or_(
         T.id.in_(through_complaint),
-        managed,
+        owned_by(actor.granted(Role.PROGRAM_MANAGER)),
         sa.and_(T.sent_at.is_not(None), owned_by(agencies)),
     )

@@ -52,13 +52,7 @@ class CoverageRead(BaseModel):
 
 def _regions(actor: Actor, code: str) -> tuple[str, ...]:
     """Where the actor may ask for a programme. Raises Forbidden where nowhere."""
-    found = actor.regions(*READERS)
-    found += tuple(
-        region
-        for grant in actor.grants
-        if grant.role is Role.PROGRAM_MANAGER and code in grant.program_codes
-        for region in grant.region_codes
-    )
+    found = actor.regions(*READERS) + actor.regions_of_program(code, Role.PROGRAM_MANAGER)
     if not found:
         raise Forbidden("role_not_allowed")
     return found

@@ -123,12 +123,7 @@ async def preview(
     found = await CriteriaVersions(session).lock(version.id)
     if found.state is not CriteriaState.DRAFT:
         raise Conflict("action_not_allowed")
-    regions = tuple(
-        code
-        for grant in actor.grants
-        if grant.role is Role.PROGRAM_MANAGER and program.code in grant.program_codes
-        for code in grant.region_codes
-    )
+    regions = actor.regions_of_program(program.code, Role.PROGRAM_MANAGER)
     day = found.valid_from
     before = await CriteriaVersions(session).in_force(day, program.code)
     affected = await Eligibles(session).affected(
