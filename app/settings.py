@@ -80,8 +80,13 @@ class Settings(BaseSettings):
         return self.public_url or f"http://{self.host}:{self.port}"
 
     @property
+    def source(self) -> str:
+        """Where events come from: the address, or that it is some slrt, where none is set."""
+        return self.public_url or SOURCE
+
+    @property
     def outside(self) -> Outside:
-        return Outside(self.public_url or SOURCE, Allowed.read(self.webhook_allow))
+        return Outside(self.source, Allowed.read(self.webhook_allow))
 
     @model_validator(mode="after")
     def _no_demo_secrets(self) -> "Settings":

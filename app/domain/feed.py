@@ -125,6 +125,14 @@ class Types:
     exact: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
 
+    @staticmethod
+    def of(names: Sequence[str]) -> "Types":
+        """`referral.sent` as an exact type, `referral.*` as a whole kind."""
+        return Types(
+            exact=tuple(name for name in names if not name.endswith(".*")),
+            kinds=tuple(name.removesuffix(".*") for name in names if name.endswith(".*")),
+        )
+
     def among(self) -> sa.ColumnElement[bool]:
         if not self.exact and not self.kinds:
             return sa.true()

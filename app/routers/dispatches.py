@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor, Role
@@ -31,12 +31,13 @@ from app.routers.deps import (
     read_version,
 )
 from app.routers.doors import CREATES, FINDERS, Door, TableDoor
+from app.routers.filled_tables import RowsOrTable
 from app.routers.pages import Page
 from app.routers.replies import reply
 from app.routers.resources import Code, Count, Line, Moment, Name, Someone, items
 from app.workflow.dispatches import verbs
 from app.workflow.dispatches.acknowledging import acknowledge
-from app.workflow.dispatches.answers import ROWS_AT_MOST, Answer, read_file
+from app.workflow.dispatches.answers import ANSWERS, ROWS_AT_MOST, Answer
 from app.workflow.dispatches.files import FileFormat, sha256
 from app.workflow.dispatches.verbs import CHANGES_AT_MOST, DISPATCHERS, check_dispatcher
 
@@ -129,23 +130,12 @@ class AnswerSent(BaseModel):
     reason: line(200) | None = None  # type: ignore[valid-type]
 
 
-class AnswersSent(BaseModel):
+class AnswersSent(RowsOrTable):
     """The centre's answers; as `text/csv` the file it sent back, described in docs/dispatch.md."""
 
-    model_config = ConfigDict(extra="forbid")
+    table = ANSWERS
 
     rows: Annotated[list[AnswerSent], Field(min_length=1, max_length=ROWS_AT_MOST)]
-    _from_file: list[Answer] = PrivateAttr(default_factory=list)
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _read(cls, sent: Any, build: Any) -> "AnswersSent":
-        if not isinstance(sent, bytes):
-            built: AnswersSent = build(sent)
-            return built
-        found = cls.model_construct(rows=[])
-        found._from_file = read_file(sent)
-        return found
 
     def answers(self) -> list[Answer]:
         """Raises Invalid for rows that name none, or decline without a reason."""
@@ -159,7 +149,7 @@ class AnswersSent(BaseModel):
             one_reason = len(faults) == 1 and faults[0].code == "reason_required"
             code = "reason_required" if one_reason else "validation_failed"
             raise Invalid(code, tuple(faults[:50]))
-        return self._from_file or [
+        return self._lines or [
             Answer(RowStatus(one.status), one.reason, one.change_id, one.number, f"/rows/{n}")
             for n, one in enumerate(self.rows)
         ]

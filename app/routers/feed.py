@@ -33,8 +33,6 @@ NUMBERS_AT_MOST, NUMBERS_AGAIN = 5, 0.02
 TYPES_AT_MOST = 50
 TYPE = re.compile(rf"({'|'.join(KINDS)})\.(\*|[a-z_]+)")
 OPTIONS = ", ".join(f"{kind}.*" for kind in KINDS)
-# Where events come from, where no address is set (SLRT_PUBLIC_URL).
-SOURCE = "urn:slrt"
 
 
 class EventData(BaseModel):
@@ -185,11 +183,7 @@ def types_of(types: str | None) -> Types:
     if len(found) > TYPES_AT_MOST or None in found:
         fault = Fault("not_an_option", parameter="types", params={"options": OPTIONS})
         raise BadRequest("parameter_invalid", (fault,))
-    names = [(one[1], one[2], one[0]) for one in found if one]
-    return Types(
-        exact=tuple(whole for _, verb, whole in names if verb != "*"),
-        kinds=tuple(kind for kind, verb, _ in names if verb == "*"),
-    )
+    return Types.of(types.split(","))
 
 
 @dataclass
@@ -237,7 +231,7 @@ class Reader:
         return await self._read(session, place, at)
 
     async def _read(self, session: AsyncSession, place: Place, at: datetime) -> Place:
-        source = self.wiring.settings.public_url or SOURCE
+        source = self.wiring.settings.source
         after = place.position
         page = await Feed(session).page(self.actor, self.types, after, self.limit, source)
         if not page.count:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, WrapValidator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WrapValidator
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor, Role
@@ -17,6 +17,7 @@ from app.domain.identifiers import masked
 from app.domain.referrals import Referral, Referrals, ReferralState
 from app.routers.deps import CurrentActor, Now, Retry, Retrying, Session
 from app.routers.doors import Door, TableDoor
+from app.routers.filled_tables import RowsOrTable
 from app.routers.referrals import ReferralActionRequest
 from app.routers.replies import reply
 from app.routers.resources import Count, items
@@ -24,7 +25,7 @@ from app.routers.results import Malformed, Outcome, ResultRead, kept, known, or_
 from app.workflow.complaints.commands import Command
 from app.workflow.complaints.filing import ProgramCode, RegionCode
 from app.workflow.referrals import batch
-from app.workflow.referrals.answers import ROWS_AT_MOST, WORDS, Answer, read_file, template
+from app.workflow.referrals.answers import ANSWERS, ROWS_AT_MOST, WORDS, Answer, template
 from app.workflow.referrals.batch import Wanted
 from app.workflow.referrals.table import DeclineReason
 
@@ -82,26 +83,15 @@ class ReferralAnswer(BaseModel):
     note: text(4000) | None = None  # type: ignore[valid-type]
 
 
-class ReferralAnswers(BaseModel):
+class ReferralAnswers(RowsOrTable):
     """The owner's answers; as `text/csv` the file, described in docs/referrals.md."""
 
-    model_config = ConfigDict(extra="forbid")
+    table = ANSWERS
 
     rows: Annotated[list[ReferralAnswer], Field(min_length=1, max_length=ROWS_AT_MOST)]
-    _from_file: list[Answer] = PrivateAttr(default_factory=list)
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _read(cls, sent: Any, build: Any) -> "ReferralAnswers":
-        if not isinstance(sent, bytes):
-            built: ReferralAnswers = build(sent)
-            return built
-        found = cls.model_construct(rows=[])
-        found._from_file = read_file(sent)
-        return found
 
     def answers(self) -> list[Answer]:
-        return self._from_file or [
+        return self._lines or [
             Answer(one.referral_id, WORDS[one.status], one.reason, one.note) for one in self.rows
         ]
 

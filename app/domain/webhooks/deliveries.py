@@ -163,11 +163,7 @@ class WebhookDeliveries:
 
 def _wanted(endpoint: WebhookEndpoint) -> list[sa.ColumnElement[bool]]:
     """Which events an endpoint asks for; an empty list narrows nothing."""
-    types = Types(
-        exact=tuple(one for one in endpoint.types if not one.endswith(".*")),
-        kinds=tuple(one.removesuffix(".*") for one in endpoint.types if one.endswith(".*")),
-    )
-    found = [types.among()]
+    found = [Types.of(endpoint.types).among()]
     if endpoint.region_codes:
         found.append(within(E, tuple(endpoint.region_codes)))
     if endpoint.program_codes:

@@ -59,11 +59,3 @@ def _answer(named: dict[str, str], pointer: str) -> Answer:
 
 
 ANSWERS = FilledTable(NAMES, ((CHANGE_ID, NUMBER),), STATUS, _answer, ROWS_AT_MOST)
-
-
-def read_file(sent: bytes) -> list[Answer]:
-    """The answers in a CSV. Lines without a status are not answered yet.
-
-    Raises Invalid with every bad line (`/lines/n`, the header is line 1).
-    """
-    return ANSWERS.lines(sent)

@@ -92,14 +92,6 @@ def _answer(named: dict[str, str], pointer: str) -> Answer:
 ANSWERS = FilledTable(NAMES, ((ID,),), STATUS, _answer, ROWS_AT_MOST)
 
 
-def read_file(sent: bytes) -> list[Answer]:
-    """The answers in a CSV. Lines without a status are not answered yet.
-
-    Raises Invalid with every bad line (`/lines/n`, the header is line 1).
-    """
-    return ANSWERS.lines(sent)
-
-
 def template(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """The referrals that wait for an owner's answer, as a table to fill in."""
     text = io.StringIO(newline="")
