@@ -72,6 +72,11 @@ class Visit:
     fingerprint: bytes
     sent: Any
 
+    async def let_go(self) -> None:
+        """End the unit of work before the answer is made: a call that waits, or sends for long,
+        holds no connection meanwhile."""
+        await self.session.commit()
+
 
 Finder = Callable[[AsyncSession, UUID, Actor, datetime], Awaitable[Any]]
 # Which record a path parameter names, and how it is found in the caller's sight.

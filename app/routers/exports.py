@@ -120,7 +120,7 @@ def _add(export: Export) -> None:
         format = preferred(request, NDJSON, CSV)
         id = verbs.begin(visit.session, actor, export.name, purpose, format, now)
         # Logged whatever comes; and the call's own connection goes back.
-        await visit.session.commit()
+        await visit.let_go()
         return await give(export, request, wiring, actor, id)
 
     get_export.__doc__ = (

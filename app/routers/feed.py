@@ -203,9 +203,9 @@ class Reader:
         standing = await Feed(session).stand()
         if not standing.unnumbered:
             place = await self._begin(session, standing, cursor, visit.now)
-            await session.commit()
+            await visit.let_go()
             return place
-        await session.commit()
+        await visit.let_go()
         standing = await number(self.wiring.sessions)
         async with self.wiring.sessions.begin() as session:
             return await self._begin(session, standing, cursor, visit.now)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -38,13 +39,11 @@ from app.domain.registry_changes import ChangeKind, ChangeState, RegistryChange
 GONE: Final = (Presence.DEAD, Presence.MOVED, Presence.DUPLICATE, Presence.NOT_FOUND)
 # Homes that were added here carry this source until the centre has them.
 HERE: Final = "slrt"
-UPPER, LOWER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
 H: Any = Household
 M: Any = Member
 P: Any = Participation
 C: Any = RegistryChange
 Column = sa.ColumnElement[Any]
-Truth = sa.ColumnElement[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +181,7 @@ def _fact(node: FactTest) -> Column:
     if node.in_ is not None:
         return text.in_(node.in_)
     if node.contains is not None:
-        lower = sa.func.translate(text, UPPER, LOWER)
+        lower = sa.func.translate(text, ascii_uppercase, ascii_lowercase)
         return sa.or_(*(sa.func.strpos(lower, word) > 0 for word in node.contains))
     # Guarded: one value that is no number must not fail the whole registry.
     number = sa.case(

@@ -198,9 +198,6 @@ Expression = Annotated[
     ],
     Discriminator(_tag),
 ]
-Test = (
-    FactTest | AgeTest | DecileTest | RegionTest | RegisteredTest | RecipientTest | NationalIdTest
-)
 for _kind in (AllOf, AnyOf, NoneOf, Someone):
     _kind.model_rebuild()
 

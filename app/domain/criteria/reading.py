@@ -6,6 +6,7 @@ same rules for a whole registry in SQL and must come to the same verdicts.
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Final
 
 from app.domain.base import contains
@@ -42,7 +43,8 @@ Outcome = tuple[bool | None, list[Seen]]
 VERDICTS: Final = {True: Eligibility.ELIGIBLE, False: Eligibility.NOT_ELIGIBLE,
     None: Eligibility.UNKNOWN}  # fmt: skip
 MET: Final = {True: Met.MET, False: Met.NOT_MET, None: Met.UNKNOWN}
-LOWER: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
+TRUTH: Final = {met: value for value, met in MET.items()}
 
 
 def read(rule: Rule, home: Home, person: Person | None, day: date) -> Reading:
@@ -77,7 +79,7 @@ def _read(node: Expression, home: Home, person: Person | None, day: date) -> Out
     parts = [_read(child, home, person, day) for _, child in children(node)]
     if not parts:
         seen = _test(node, home, person, day)
-        return {Met.MET: True, Met.NOT_MET: False, Met.UNKNOWN: None}[seen.verdict], [seen]
+        return TRUTH[seen.verdict], [seen]
     values = [one for one, _ in parts]
     if isinstance(node, AllOf):
         return _decided(every(values), parts)
