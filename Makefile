@@ -25,7 +25,7 @@ $(READY): requirements-dev.lock pyproject.toml
 
 test: $(READY) ## all tests, with coverage of what must be covered
 	@rm -rf .coverage && mkdir .coverage
-	COVERAGE_DIR=.coverage $(BIN)/python -m slipcover --json --out .coverage/tests.json \
+	COVERAGE_DIR=.coverage $(BIN)/python -m slipcover --dont-wrap-pytest --json --out .coverage/tests.json \
 		-m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not deep"
 	$(BIN)/python -m tests.covered .coverage
 
