@@ -132,17 +132,20 @@ async def _revoke_death(
     session: AsyncSession, actor: Actor, wanted: ChangeDraft, at: datetime
 ) -> RegistryChange:
     """The person lives: restored at once; the centre is told where it knew of the death."""
+    deaths = RegistryChanges(session)
+    if wanted.member_id and (known := await deaths.death_of(wanted.member_id)):
+        # Whoever revokes the same death at this moment waits here, with nothing written yet.
+        await holding.hold_change(session, known.id)
     change = await drafting.draft(session, actor, wanted, ChangeOrigin.DESK, at)
     await session.flush()
     assert change.member_id is not None
     if not actor.holds_near(change.regency_code, Role.SUPERVISOR, Role.MANAGER):
         raise Forbidden("role_not_allowed")
-    found = await RegistryChanges(session).death_of(change.member_id)
+    found = await deaths.death_of(change.member_id)
     if found is None:
         raise Conflict("not_reported_dead")
-    await holding.hold_change(session, found.id)
     _, locked = await lock_complaints(session, found)
-    death = await RegistryChanges(session).lock(found.id)
+    death = await deaths.lock(found.id)
     if actor.id in (death.approved_by, death.confirmed_by, death.proposed_by):
         raise Forbidden("four_eyes")
     told = death.state in (S.DISPATCHED, S.CONFIRMED)
