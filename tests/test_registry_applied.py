@@ -99,8 +99,8 @@ def field(change: dict[str, Any], name: str) -> dict[str, Any]:
 
 def update(world: World, home: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """An update of a household, applied."""
-    change = proposed(world, kind="update_household", household_id=home["id"], fields=fields)
-    return approved(world, change["id"])
+    body = {"kind": "update_household", "household_id": home["id"], "fields": fields}
+    return approved(world, proposed(world, "front.1", **body)["id"])
 
 
 def update_person(world: World, member: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -474,7 +474,8 @@ def test_a_household_that_moved_on_is_not_brought_back(world: World) -> None:
     moves = []
     for place in (ELSEWHERE, FURTHER):
         fields = {"region_code": place}
-        change = proposed(world, kind="report_move", household_id=home["id"], fields=fields)
+        body = {"kind": "report_move", "household_id": home["id"], "fields": fields}
+        change = proposed(world, "front.1", **body)
         moves.append(approved(world, change["id"]))
     undone(world, moves[0]["id"])
     assert row(world, "households", home["id"])["village_code"] == FURTHER

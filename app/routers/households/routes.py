@@ -8,9 +8,8 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import SECRETARIAT, Actor, Role, Scope
+from app.domain.actors import Actor, Role
 from app.domain.base import line
-from app.domain.complaints import Complaints
 from app.domain.errors import Fault, Forbidden, Invalid, NotFound
 from app.domain.events import Events
 from app.domain.households import Household, Households, Member, Presence
@@ -23,7 +22,6 @@ from app.domain.registry import (
     Registry,
     may_look_in,
 )
-from app.domain.visits import Visits
 from app.routers.deps import (
     CurrentActor,
     CurrentKeys,
@@ -44,10 +42,6 @@ from app.workflow import households as looking
 from app.workflow.complaints.filing import NationalId, RegionCode
 
 router = APIRouter(prefix="/v1", tags=["registry"], route_class=Door)
-READERS = (
-    Role.PUSKESOS_OFFICER, *SECRETARIAT, Role.SUPERVISOR, Role.MANAGER, Role.HEAD,
-    Role.DATA_PROTECTION_OFFICER,
-)  # fmt: skip
 
 
 def _no_number(value: str) -> str:
@@ -95,34 +89,19 @@ class RevealRead(BaseModel):
     reason: Line | None
 
 
-def _regions(actor: Actor) -> tuple[str, ...]:
-    regions = actor.regions(*READERS)
-    if Scope.REGISTRY_READ in actor.scopes:
-        regions += actor.region_codes
-    return regions
-
-
 def _reader(actor: Actor) -> tuple[str, ...]:
-    regions = _regions(actor)
+    regions = looking.regions_of(actor)
     if not regions:
         raise Forbidden("role_not_allowed")
     return regions
 
 
 async def _find(session: AsyncSession, id: UUID, actor: Actor, at: datetime) -> Household:
-    """In the reader's regions, or linked to a complaint or visit in the facilitator's sight."""
-    households = Households(session)
-    try:
-        return await households.get(id, _regions(actor))
-    except NotFound:
-        if actor.regions(Role.FACILITATOR) and (
-            await Complaints(session).links(id, actor, at)
-            or await Visits(session).links(id, actor, at)
-        ):
-            household = await households.find(id)
-            if household is not None:
-                return household
-        raise
+    household = await Households(session).find(id)
+    if household is None:
+        raise NotFound
+    await looking.check_reader(session, actor, household, at)
+    return household
 
 
 async def _find_member(session: AsyncSession, id: UUID, actor: Actor, at: datetime) -> Member:

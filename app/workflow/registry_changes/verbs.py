@@ -13,6 +13,7 @@ from app.domain.actors import SYSTEM, Actor, Role
 from app.domain.base import line
 from app.domain.complaints import Complaint, Complaints, cities
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
+from app.domain.households import Households
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.registry_changes import (
     ChangeKind,
@@ -21,6 +22,7 @@ from app.domain.registry_changes import (
     RegistryChange,
     RegistryChanges,
 )
+from app.workflow import households as looking
 from app.workflow.complaints import verbs as complaints
 from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ActionData, Command
@@ -100,7 +102,8 @@ async def propose(
     """A new change: with a complaint a draft that goes its way; alone it is proposed at once.
 
     Raises Conflict `too_late_to_draft` once the complaint is with the supervisor, Forbidden for
-    roles that never write, and what `drafting.draft` raises.
+    roles that never write, NotFound for a household or person that the proposer of a change alone
+    may not read, and what `drafting.draft` raises.
     """
     if wanted.kind is K.REVOKE_DEATH:
         return await _revoke_death(session, actor, wanted, at)
@@ -115,11 +118,24 @@ async def propose(
         )
         locked.version += 1
         return change
+    await _check_sight(session, actor, wanted, at)
     change = await drafting.draft(session, actor, wanted, ChangeOrigin.DESK, at)
     _check_city(change, cities(actor.regions(*WRITERS)))
     await session.flush()
     await items.propose_one(session, change, actor, at)
     return change
+
+
+async def _check_sight(
+    session: AsyncSession, actor: Actor, wanted: ChangeDraft, at: datetime
+) -> None:
+    """The answer shows what stands there, and a refusal what is known of the person."""
+    households = Households(session)
+    named = [id for id in (wanted.household_id, wanted.member_id, wanted.into_id) if id]
+    people = await households.members_by_ids(named)
+    homes = [*named, *(one.household_id for one in people.values())]
+    for home in (await households.by_ids(homes)).values():
+        await looking.check_reader(session, actor, home, at)
 
 
 def _check_city(change: RegistryChange, allowed: tuple[str, ...]) -> None:
