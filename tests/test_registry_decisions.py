@@ -53,7 +53,8 @@ def test_it_is_returned_corrected_and_rejected_by_others(fresh_world: World) -> 
         world, "front.1", id, "resubmit", data={"fields": {"rt": "008"}, "evidence": LETTER}
     )
     assert again["state"] == "proposed"
-    assert {one["name"]: one["after"] for one in again["fields"]} == {"rt": "008"}
+    # What is left out stays.
+    assert {one["name"]: one["after"] for one in again["fields"]} == {"rt": "008", "rw": "003"}
     assert again["evidence"][0]["kind"] == "kelurahan_letter"
     assert done(world, SUPERVISOR, id, "return", note="lagi")["state"] == "returned"
     assert done(world, DESK, id, "resubmit")["state"] == "proposed"
