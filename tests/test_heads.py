@@ -121,7 +121,8 @@ def test_a_new_head_that_is_one_no_more_is_not_corrected(world: World) -> None:
 def test_a_second_head_is_returned(world: World) -> None:
     head, spouse, child = a_family(world, ("head", 1960), ("spouse", 1962), ("child", 1985))
     second = make_head(world, spouse)
-    assert approved(world, second["id"])["state"] == "returned"
+    returned = approved(world, second["id"])
+    assert (returned["state"], returned["reason"]) == ("returned", "second_head")
     new = proposed(
         world, kind="add_member", household_id=str(row(world, head)["household_id"]),
         person={"name": "Budi", "relation": "head"},

@@ -152,6 +152,7 @@ async def approve_one(
     if refused:
         change.refused_fields = [{"field": name, "reason": why} for name, why in refused.items()]
     if await applying.is_stale(session, change):
+        change.reason = STALE
         step(session, change, A.APPROVE, S.RETURNED, actor, at, complaint, **event, why=STALE)
         return
     change.approved_by = actor.id
@@ -204,6 +205,7 @@ async def apply_one(
     if why is None and await heads.is_second(session, change):
         why = SECOND_HEAD
     if why is not None:
+        change.reason = why
         step(session, change, A.APPROVE, S.RETURNED, actor, at, **event, why=why)
         return
     change.confirmed_by, change.applied_at = actor.id, at

@@ -278,7 +278,7 @@ async def _resubmit(do: Doing) -> None:
         await applying.undo(session, change, do.actor, do.at)
         await session.flush()
     await drafting.rewrite(session, change, do.command.data, do.actor, do.at)
-    change.approved_by = change.confirmed_by = change.applied_at = None
+    change.approved_by = change.confirmed_by = change.applied_at = change.reason = None
     await items.propose_one(session, change, do.actor, do.at, action=A.RESUBMIT, **do.said)
 
 
