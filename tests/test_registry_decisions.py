@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import World
 from tests.flows import WATES, etag, file, key, me
-from tests.refusals import refused
+from tests.refusals import faults, refused
 from tests.test_registry_changes import (
     DESK,
     MANAGER,
@@ -79,6 +79,24 @@ def test_every_kind_can_be_corrected_and_proposed_again(fresh_world: World, kind
     where = {"add_household": SUPERVISOR}.get(kind, SUPERVISOR)
     done(world, where, id, "return", note="periksa")
     assert done(world, DESK, id, "resubmit")["state"] == "proposed"
+
+
+def test_no_number_is_written_where_it_is_shown_to_all(fresh_world: World) -> None:
+    world, number = fresh_world, "NIK 3576 0245 0784 9002"
+    change = an_update(world)
+    body = {"kind": "remove", "household_id": change["household_id"], "note": number}
+    answers = [propose(world, **body)]
+    no = {"refuse_fields": [{"field": "rt", "reason": number}]}
+    for action, said in (
+        ("return", {"note": number}),
+        ("return", {"note": "RT?", "reason": number}),
+        ("approve", {"data": no}),
+    ):
+        answers.append(act(world, SUPERVISOR, change["id"], action, **said))
+    assert [faults(one) for one in answers] == [
+        {place: "number_in_text"}
+        for place in ("/note", "/note", "/reason", "/data/refuse_fields/0/reason")
+    ]
 
 
 def test_a_field_may_be_refused_but_not_all(fresh_world: World) -> None:

@@ -13,7 +13,7 @@ from app.domain.base import line
 from app.domain.errors import Fault, Forbidden, Invalid, NotFound
 from app.domain.events import Events
 from app.domain.households import Household, Households, Member, Presence
-from app.domain.identifiers import NUMBER_IN_TEXT
+from app.domain.identifiers import no_number
 from app.domain.principals import Principals
 from app.domain.registry import (
     Described,
@@ -44,13 +44,6 @@ from app.workflow.complaints.filing import NationalId, RegionCode
 router = APIRouter(prefix="/v1", tags=["registry"], route_class=Door)
 
 
-def _no_number(value: str) -> str:
-    # The reason stands in the log for ever: no place for the number that was looked at.
-    if NUMBER_IN_TEXT.search(value):
-        raise ValueError("number_in_text")
-    return value
-
-
 class HouseholdQuery(BaseModel):
     """Whom to look for: a number, or name and birth date (and a region), or a registry's id."""
 
@@ -69,7 +62,7 @@ class RevealRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Annotated[line(200), AfterValidator(_no_number)]  # type: ignore[valid-type]
+    reason: Annotated[line(200), AfterValidator(no_number)]  # type: ignore[valid-type]
 
 
 class Revealed(BaseModel):

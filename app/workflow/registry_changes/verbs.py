@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SYSTEM, Actor, Role
@@ -14,6 +14,7 @@ from app.domain.base import line
 from app.domain.complaints import Complaint, Complaints, cities
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
 from app.domain.households import Households
+from app.domain.identifiers import no_number
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.registry_changes import (
     ChangeKind,
@@ -47,7 +48,7 @@ class FieldRefused(ActionData):
     """A field that the supervisor does not let through, and why."""
 
     field: Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=60)]
-    reason: line(200)  # type: ignore[valid-type]
+    reason: Annotated[line(200), AfterValidator(no_number)]  # type: ignore[valid-type]
 
 
 class FieldsRefused(ActionData):
