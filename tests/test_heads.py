@@ -118,10 +118,56 @@ def test_a_new_head_that_is_one_no_more_is_not_corrected(world: World) -> None:
     assert heads(world, head) == [head]
 
 
+@pytest.mark.parametrize("with_complaint", [False, True])
+def test_where_the_new_head_dies_too_the_next_one_is_proposed(
+    world: World, with_complaint: bool
+) -> None:
+    people = a_family(world, ("head", 1960), ("spouse", 1962), ("child", 1985))
+    head, spouse, child = people
+    if with_complaint:
+        complaint = death_report(world, head)
+        complaint_done(world, "front.1", complaint["id"], "submit_without_visit")
+        complaint_done(world, SUPERVISOR, complaint["id"], "approve")
+    else:
+        done(world, SUPERVISOR, reported(world, head)["id"], "approve")
+    [first] = changes_of(world, member_id=spouse)
+    later = reported(world, spouse)
+    done(world, SUPERVISOR, later["id"], "approve")
+    fallen = change(world, first["id"])
+    assert (fallen["state"], fallen["reason"]) == ("withdrawn", "deceased")
+    [second] = changes_of(world, member_id=child)
+    assert (second["state"], second["follows_id"]) == ("proposed", first["follows_id"])
+    assert second["complaint_id"] == first["complaint_id"]
+    if with_complaint:
+        complaint_done(world, MANAGER, complaint["id"], "forward")
+    approved(world, second["id"])
+    assert heads(world, child) == [child]
+
+
+def test_nobody_who_has_died_becomes_the_head(world: World) -> None:
+    head, spouse = a_family(world, ("head", 1960), ("spouse", 1962))
+    at_manager = make_head(world, spouse)
+    done(world, SUPERVISOR, at_manager["id"], "approve")
+    done(world, SUPERVISOR, reported(world, head)["id"], "approve")
+    done(world, SUPERVISOR, reported(world, spouse)["id"], "approve")
+    # Nobody is left to be proposed instead: people decide.
+    *_, follows = changes_of(world, member_id=spouse, kind="update_member")
+    for one in (follows, at_manager):
+        if one is follows:
+            done(world, SUPERVISOR, one["id"], "approve")
+        else:
+            done(world, MANAGER, one["id"], "approve")
+        done(world, DESK, one["id"], "resubmit")
+        again = done(world, SUPERVISOR, one["id"], "approve")
+        assert (again["state"], again["reason"]) == ("returned", "deceased")
+    assert heads(world, head) == []
+
+
 def test_a_second_head_is_returned(world: World) -> None:
     head, spouse, child = a_family(world, ("head", 1960), ("spouse", 1962), ("child", 1985))
     second = make_head(world, spouse)
-    assert approved(world, second["id"])["state"] == "returned"
+    returned = approved(world, second["id"])
+    assert (returned["state"], returned["reason"]) == ("returned", "second_head")
     new = proposed(
         world, kind="add_member", household_id=str(row(world, head)["household_id"]),
         person={"name": "Budi", "relation": "head"},

@@ -56,7 +56,7 @@ def two_homes(world: World) -> tuple[str, str]:
 
 def merge(world: World, twice: str, stays: str) -> Json:
     """A merge that the manager has still to approve."""
-    change = proposed(world, kind="merge_duplicate", household_id=twice, into_id=stays)
+    change = proposed(world, "front.1", kind="merge_duplicate", household_id=twice, into_id=stays)
     return done(world, SUPERVISOR, change["id"], "approve")
 
 

@@ -80,7 +80,8 @@ def events_of(world: World, id: str) -> list[str]:
 def declined(world: World, id: str) -> None:
     """The centre has said no."""
     world.fetch(
-        "update registry_changes set state = 'declined', version = version + 1 where id = $1",
+        "update registry_changes set state = 'declined', reason = 'Ditolak pusat',"
+        " version = version + 1 where id = $1",
         UUID(id),
     )
 
@@ -99,8 +100,8 @@ def field(change: dict[str, Any], name: str) -> dict[str, Any]:
 
 def update(world: World, home: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """An update of a household, applied."""
-    change = proposed(world, kind="update_household", household_id=home["id"], fields=fields)
-    return approved(world, change["id"])
+    body = {"kind": "update_household", "household_id": home["id"], "fields": fields}
+    return approved(world, proposed(world, "front.1", **body)["id"])
 
 
 def update_person(world: World, member: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -306,7 +307,7 @@ def test_a_change_on_an_older_row_is_returned_to_the_proposer_with_both_versions
     approved(world, first["id"])
     for who, change, name in ((SUPERVISOR, second, "address"), (MANAGER, third, "rt")):
         answer = done(world, who, change["id"], "approve")
-        assert answer["state"] == "returned"
+        assert (answer["state"], answer["reason"]) == ("returned", "stale_base")
         assert answer["base_version"] == home["version"]
         assert answer["present_version"] == home["version"] + 1
         assert field(answer, name)["before"] == field(answer, name)["now"] == home[name]
@@ -365,7 +366,7 @@ def test_a_person_is_added_taken_back_and_added_anew(world: World) -> None:
     # The centre declined: the desk corrects it; what was added is ended first.
     declined(world, change["id"])
     again = done(world, DESK, change["id"], "resubmit")
-    assert (again["state"], again["member_id"]) == ("proposed", None)
+    assert (again["state"], again["member_id"], again["reason"]) == ("proposed", None, None)
     assert (again["applied_at"], again["confirmed_by"]) == (None, None)
     assert row(world, "members", result["member_id"])["ended_at"] is not None
     anew = approved(world, change["id"])
@@ -474,7 +475,8 @@ def test_a_household_that_moved_on_is_not_brought_back(world: World) -> None:
     moves = []
     for place in (ELSEWHERE, FURTHER):
         fields = {"region_code": place}
-        change = proposed(world, kind="report_move", household_id=home["id"], fields=fields)
+        body = {"kind": "report_move", "household_id": home["id"], "fields": fields}
+        change = proposed(world, "front.1", **body)
         moves.append(approved(world, change["id"]))
     undone(world, moves[0]["id"])
     assert row(world, "households", home["id"])["village_code"] == FURTHER

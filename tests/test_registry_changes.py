@@ -11,7 +11,7 @@ from tests.flows import WATES, etag, key
 SUPERVISOR, MANAGER, DESK = "supervisor.magersari", "manager", "puskesos.wates"
 
 
-def a_household(world: World, region: str = "35.76.02") -> dict[str, Any]:
+def a_household(world: World, region: str = WATES) -> dict[str, Any]:
     """A household with at least two members, that no other test has used."""
     items = world.as_("front.1").get("/households", params={"region": region, "limit": 200}).json()
     used = world.tokens.setdefault("used", "")

@@ -1,5 +1,7 @@
 """Deaths: shown, held, believed by two, told to those who must know, and taken back."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -180,6 +182,27 @@ def test_a_death_is_reported_once_and_again_after_a_rejection(world: World) -> N
     assert held(world, member) == second["id"]
     approved(world, second["id"])
     refused(propose(world, **death(member)), 409, "reported_already")
+
+
+def at_once(count: int, one: Callable[[], httpx.Response]) -> list[tuple[int, str | None]]:
+    """Status and problem code of the same call, made several times at the same moment."""
+    with ThreadPoolExecutor(count) as pool:
+        answers = [each.result() for each in [pool.submit(one) for _ in range(count)]]
+    return sorted((each.status_code, each.json().get("code")) for each in answers)
+
+
+def test_a_death_is_reported_and_revoked_once_however_many_do_so_at_once(world: World) -> None:
+    member = somebody(world)
+    for who in (DESK, OTHER_SUPERVISOR):
+        world.token(who)
+    found = at_once(6, lambda: propose(world, **death(member)))
+    assert found == [(201, None)] + [(409, "reported_already")] * 5
+    [report] = changes_of(world, member_id=member)
+    done(world, SUPERVISOR, report["id"], "approve")
+    found = at_once(6, lambda: revoke(world, OTHER_SUPERVISOR, member))
+    assert found == [(201, None)] + [(409, "not_reported_dead")] * 5
+    assert len(changes_of(world, member_id=member)) == 2
+    assert row(world, member)["presence"] == "found"
 
 
 def test_nobody_is_referred_who_is_reported_dead(world: World) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import World
 from tests.flows import WATES, etag, file, key, me
-from tests.refusals import refused
+from tests.refusals import faults, refused
 from tests.test_registry_changes import (
     DESK,
     MANAGER,
@@ -34,6 +34,15 @@ def an_update(world: World, who: str = DESK, **fields: Any) -> dict[str, Any]:
     }
 
 
+def an_update_of_the_facilitator(world: World) -> dict[str, Any]:
+    """About a home that a complaint of theirs is linked to."""
+    who, home = "facilitator.wates.1", a_household(world)
+    linked = file(world, who)["id"]
+    world.fetch("update complaints set household_id = $1 where id = $2", home["id"], linked)
+    body = {"kind": "update_household", "household_id": home["id"], "fields": {"rt": "7"}}
+    return proposed(world, who, **body)
+
+
 def test_it_is_returned_corrected_and_rejected_by_others(fresh_world: World) -> None:
     world = fresh_world
     id = an_update(world)["id"]
@@ -44,7 +53,8 @@ def test_it_is_returned_corrected_and_rejected_by_others(fresh_world: World) -> 
         world, "front.1", id, "resubmit", data={"fields": {"rt": "008"}, "evidence": LETTER}
     )
     assert again["state"] == "proposed"
-    assert {one["name"]: one["after"] for one in again["fields"]} == {"rt": "008"}
+    # What is left out stays.
+    assert {one["name"]: one["after"] for one in again["fields"]} == {"rt": "008", "rw": "003"}
     assert again["evidence"][0]["kind"] == "kelurahan_letter"
     assert done(world, SUPERVISOR, id, "return", note="lagi")["state"] == "returned"
     assert done(world, DESK, id, "resubmit")["state"] == "proposed"
@@ -69,6 +79,24 @@ def test_every_kind_can_be_corrected_and_proposed_again(fresh_world: World, kind
     where = {"add_household": SUPERVISOR}.get(kind, SUPERVISOR)
     done(world, where, id, "return", note="periksa")
     assert done(world, DESK, id, "resubmit")["state"] == "proposed"
+
+
+def test_no_number_is_written_where_it_is_shown_to_all(fresh_world: World) -> None:
+    world, number = fresh_world, "NIK 3576 0245 0784 9002"
+    change = an_update(world)
+    body = {"kind": "remove", "household_id": change["household_id"], "note": number}
+    answers = [propose(world, **body)]
+    no = {"refuse_fields": [{"field": "rt", "reason": number}]}
+    for action, said in (
+        ("return", {"note": number}),
+        ("return", {"note": "RT?", "reason": number}),
+        ("approve", {"data": no}),
+    ):
+        answers.append(act(world, SUPERVISOR, change["id"], action, **said))
+    assert [faults(one) for one in answers] == [
+        {place: "number_in_text"}
+        for place in ("/note", "/note", "/reason", "/data/refuse_fields/0/reason")
+    ]
 
 
 def test_a_field_may_be_refused_but_not_all(fresh_world: World) -> None:
@@ -136,9 +164,30 @@ def test_who_sees_what(fresh_world: World) -> None:
     assert world.as_("program.1").get("/registry-changes", params=params).json()["items"]
     left = world.as_("front.1").get("/registry-changes", params={"unconfirmed": False})
     assert left.json()["items"] == []
-    own = an_update(world, "facilitator.wates.1")
+    own = an_update_of_the_facilitator(world)
     mine = world.as_("facilitator.wates.1").get("/registry-changes").json()["items"]
     assert [one["id"] for one in mine] == [own["id"]]
+
+
+def test_what_the_proposer_may_not_read_does_not_exist_for_them(fresh_world: World) -> None:
+    world = fresh_world
+    home = a_household(world, WATES)
+    member, into = (one["id"] for one in home["members"][:2])
+    bodies: list[dict[str, Any]] = [
+        {"kind": "update_household", "household_id": home["id"], "fields": {"rt": "1"}},
+        {"kind": "update_member", "member_id": member, "fields": {"pregnant": False}},
+        {"kind": "merge_duplicate", "member_id": member, "into_id": into},
+        # Not even what is missing, or that somebody has died, is told.
+        {"kind": "report_death", "member_id": member, "fields": {"died_on": "2026-01-02"}},
+    ]
+    for who in ("puskesos.kranggan", "facilitator.wates.1"):
+        for body in bodies:
+            refused(propose(world, who, **body), 404, "not_found")
+    assert world.fetch("select id from registry_changes") == []
+    # Through a complaint that they hold it is part of the complaint.
+    theirs = file(world, "puskesos.kranggan", region_code="35.76.03.1001")
+    drafted = proposed(world, "puskesos.kranggan", **bodies[0], complaint_id=theirs["id"])
+    assert drafted["state"] == "draft"
 
 
 def test_who_may_not_propose(fresh_world: World) -> None:
@@ -148,7 +197,9 @@ def test_who_may_not_propose(fresh_world: World) -> None:
     refused(propose(world, "agency-pkh", **body), 403, "role_not_allowed")
     refused(propose(world, SUPERVISOR, **body), 403, "role_not_allowed")
     world.fetch("update grants set region_codes = '{99.99}' where role = 'puskesos_officer'")
-    refused(propose(world, DESK, **body), 422, "unknown_reference")
+    person = {"name": "Sri", "relation": "head"}
+    new = {"kind": "add_household", "household": {"region_code": WATES, "people": [person]}}
+    refused(propose(world, DESK, **new), 422, "unknown_reference")
     refused(propose(world, "front.1", complaint_id=NOBODY, **body), 422, "unknown_complaint")
 
 
@@ -292,7 +343,7 @@ def test_what_nobody_decides_climbs_the_ladder(fresh_world: World) -> None:
 
 def test_the_facilitator_who_proposed_corrects(fresh_world: World) -> None:
     world = fresh_world
-    id = an_update(world, "facilitator.wates.1")["id"]
+    id = an_update_of_the_facilitator(world)["id"]
     assert me(world, "facilitator.wates.1")
     done(world, SUPERVISOR, id, "return", note="RT?")
     items = world.as_("facilitator.wates.1").get("/inbox").json()["items"]

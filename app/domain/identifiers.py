@@ -115,6 +115,13 @@ def masked(number: str | None) -> str | None:
 NUMBER_IN_TEXT = re.compile(r"\d(?:[ .-]?\d){15}")
 
 
+def no_number(text: str) -> str:
+    """Raises ValueError for text that is kept and shown as it is, with such a number in it."""
+    if NUMBER_IN_TEXT.search(text):
+        raise ValueError("number_in_text")
+    return text
+
+
 def without_numbers(text: str) -> str:
     """A text in which somebody may have typed such a number: masked."""
     return NUMBER_IN_TEXT.sub(lambda found: masked(re.sub(r"\D", "", found[0])) or "", text)

@@ -60,6 +60,8 @@ class ChangeOrigin(StrEnum):
 K, S = ChangeKind, ChangeState
 # Still to be decided by somebody here.
 UNDECIDED = (S.DRAFT, S.PROPOSED, S.RETURNED, S.SUPERVISOR_APPROVED)
+# The same, without what is still with its complaint.
+TO_BE = (S.PROPOSED, S.RETURNED, S.SUPERVISOR_APPROVED)
 # Applied here, and the centre has not said yes or no.
 UNCONFIRMED = (S.MANAGER_APPROVED, S.DISPATCHED)
 OPEN = (*UNDECIDED, *UNCONFIRMED, S.DECLINED)
@@ -219,6 +221,13 @@ class RegistryChanges:
     async def with_followers(self, id: UUID) -> list[RegistryChange]:
         """A change with those that were made because of it, in id order."""
         statement = sa.select(RegistryChange).where(sa.or_(R.id == id, R.follows_id == id))
+        return list(await self.session.scalars(statement.order_by(R.id)))
+
+    async def heads_to_be(self, member_ids: Collection[UUID]) -> list[RegistryChange]:
+        """What proposes some people as the new heads that a death asks for, undecided yet."""
+        statement = sa.select(RegistryChange).where(
+            R.member_id.in_(member_ids), R.follows_id.is_not(None), R.state.in_(TO_BE)
+        )
         return list(await self.session.scalars(statement.order_by(R.id)))
 
     async def lock_all(self, ids: Sequence[UUID]) -> list[RegistryChange]:

@@ -6,14 +6,15 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
+from app.domain.base import line, text
 from app.domain.complaints import Complaint, Complaints
 from app.domain.errors import Fault, Invalid
 from app.domain.households import Household, Households, Member
-from app.domain.identifiers import NUMBERS, masked
+from app.domain.identifiers import NUMBERS, masked, no_number
 from app.domain.registry_changes import (
     ChangeContent,
     ChangeFilter,
@@ -113,6 +114,7 @@ class ChangeProposed(ChangeDraft):
     """A proposal; with a complaint it is decided together with it."""
 
     complaint_id: UUID | None = None
+    note: Annotated[text(1000), AfterValidator(no_number)] | None = None  # type: ignore[valid-type]
 
 
 class ChangeActionRequest(Asked):
@@ -121,6 +123,8 @@ class ChangeActionRequest(Asked):
     DATA = verbs.DATA
 
     action: ChangeAction
+    note: Annotated[text(4000), AfterValidator(no_number)] | None = None  # type: ignore[valid-type]
+    reason: Annotated[line(200), AfterValidator(no_number)] | None = None  # type: ignore[valid-type]
 
     def command(self) -> Command:
         if self.action in ELSEWHERE:

@@ -5,9 +5,10 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import SECRETARIAT, Actor, Role
+from app.domain.actors import SECRETARIAT, Actor, Role, Scope
+from app.domain.base import contains
 from app.domain.complaints import Complaints
-from app.domain.errors import Forbidden
+from app.domain.errors import Forbidden, NotFound
 from app.domain.facts import FACTS
 from app.domain.households import Household, Households, Member
 from app.domain.visits import Visits
@@ -20,6 +21,7 @@ CASE_ROLES = (
     Role.PUSKESOS_OFFICER, *SECRETARIAT, Role.SUPERVISOR, Role.MANAGER, Role.HEAD,
 )  # fmt: skip
 REVEALERS = (*SECRETARIAT, Role.SUPERVISOR, Role.MANAGER)
+READERS = (*CASE_ROLES, Role.DATA_PROTECTION_OFFICER)
 
 
 def found(
@@ -30,16 +32,39 @@ def found(
         log(session, FOUND, one, actor, at, by=by)
 
 
+def regions_of(actor: Actor) -> tuple[str, ...]:
+    """Where the actor reads every household."""
+    regions = actor.regions(*READERS)
+    if Scope.REGISTRY_READ in actor.scopes:
+        regions += actor.region_codes
+    return regions
+
+
+async def check_reader(
+    session: AsyncSession, actor: Actor, household: Household, at: datetime
+) -> None:
+    """Raises NotFound unless it is in the reader's regions, or linked to a complaint or visit in
+    the facilitator's sight."""
+    if not any(contains(region, household.village_code) for region in regions_of(actor)) and (
+        not await _visits(session, actor, household, at)
+    ):
+        raise NotFound
+
+
+async def _visits(session: AsyncSession, actor: Actor, household: Household, at: datetime) -> bool:
+    return bool(actor.regions(Role.FACILITATOR)) and (
+        await Complaints(session).links(household.id, actor, at)
+        or await Visits(session).links(household.id, actor, at)
+    )
+
+
 async def works_cases_of(
     session: AsyncSession, actor: Actor, household: Household, at: datetime
 ) -> bool:
     """Whether the actor works cases here, or has to visit this home."""
     if actor.holds(household.village_code, *CASE_ROLES):
         return True
-    return bool(actor.regions(Role.FACILITATOR)) and (
-        await Complaints(session).links(household.id, actor, at)
-        or await Visits(session).links(household.id, actor, at)
-    )
+    return await _visits(session, actor, household, at)
 
 
 def sensitive(name: str) -> bool:

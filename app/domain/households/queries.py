@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain.base import InRegion, new_id, region_of, within
-from app.domain.errors import NotFound
 from app.domain.households.rows import (
     CARD_PLACE,
     Family,
@@ -79,13 +78,6 @@ class Households:
         for family in await self.session.scalars(statement):
             found[family.household_id].append(family)
         return found
-
-    async def get(self, id: UUID, regions: tuple[str, ...]) -> Household:
-        statement = sa.select(Household).where(col(Household.id) == id, within(Household, regions))
-        household = (await self.session.scalars(statement)).one_or_none()
-        if household is None:
-            raise NotFound
-        return household
 
     async def present(self, ids: Sequence[UUID], regions: tuple[str, ...]) -> dict[UUID, Household]:
         """Those of some households that the registry has now, in the regions."""

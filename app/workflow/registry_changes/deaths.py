@@ -103,6 +103,20 @@ async def believe(
     return head
 
 
+async def next_head(
+    session: AsyncSession, former: RegistryChange, complaint: Complaint | None, at: datetime
+) -> RegistryChange | None:
+    """Instead of somebody who was to be the head and has died, too; None: nobody may be."""
+    assert former.household_id is not None
+    people = (await Households(session).members_of([former.household_id]))[former.household_id]
+    rest = [one for one in people if one.alive]
+    if not rest or any(one.relation is HEAD for one in rest):
+        return None
+    head = await _draft_head(session, rest, complaint, at)
+    head.follows_id = former.follows_id
+    return head
+
+
 async def _draft_head(
     session: AsyncSession, people: list[Member], complaint: Complaint | None, at: datetime
 ) -> RegistryChange:

@@ -102,7 +102,7 @@ async def rewrite(
         }
     )
     if correction is not None and correction.fields is not None:
-        wanted.fields = correction.fields
+        wanted.fields = content.fields | correction.fields
     if correction is not None and correction.evidence is not None:
         wanted.evidence = correction.evidence
     target = await drafts.target_of(session, wanted, change.regency_code)

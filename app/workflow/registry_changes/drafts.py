@@ -270,6 +270,8 @@ async def check(
     if draft.kind is K.REPORT_DEATH and member is not None:
         if not death_is_shown(draft.evidence):
             raise Invalid("evidence_missing", (Fault("evidence_missing", f"{pointer}/evidence"),))
+        # Whoever reports the same death at this moment waits here, and then finds it.
+        await Households(session).lock_member(member.id)
         known = await RegistryChanges(session).death_of(member.id)
         if not anew and (not member.alive or known):
             raise Conflict("reported_already")

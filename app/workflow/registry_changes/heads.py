@@ -37,6 +37,13 @@ async def is_second(session: AsyncSession, change: RegistryChange) -> bool:
     )
 
 
+async def is_of_the_dead(session: AsyncSession, change: RegistryChange) -> bool:
+    """Whether a change would make somebody the head who has died."""
+    ids = [change.member_id] if change.member_id else []
+    people = await Households(session).members_by_ids(ids)
+    return makes_head(session, change) and any(not one.alive for one in people.values())
+
+
 async def give_way(session: AsyncSession, member: Member) -> None:
     """Who comes back, or comes in, as head where another is the head by now, is that no more."""
     if member.relation is HEAD and await has_head(session, member.household_id, member.id):

@@ -26,7 +26,8 @@ async def hold_complaint(session: AsyncSession, id: UUID) -> None:
     """Hold a complaint, its changes, and all that applying them touches."""
 
     async def which() -> Sequence[RegistryChange]:
-        return (await RegistryChanges(session).of_complaints([id]))[id]
+        own = (await RegistryChanges(session).of_complaints([id]))[id]
+        return await _with_heads_to_be(session, own)
 
     await _hold(session, {id}, which)
 
@@ -35,9 +36,19 @@ async def hold_change(session: AsyncSession, id: UUID) -> None:
     """Hold a change, what follows it, its complaint, and all that applying or undoing touches."""
 
     async def which() -> Sequence[RegistryChange]:
-        return await RegistryChanges(session).with_followers(id)
+        own = await RegistryChanges(session).with_followers(id)
+        return await _with_heads_to_be(session, own)
 
     await _hold(session, set(), which)
+
+
+async def _with_heads_to_be(
+    session: AsyncSession, changes: Sequence[RegistryChange]
+) -> Sequence[RegistryChange]:
+    """With a reported death goes what would make the person a head; each change once."""
+    dead = [one.member_id for one in changes if one.kind is K.REPORT_DEATH and one.member_id]
+    more = await RegistryChanges(session).heads_to_be(dead)
+    return list({one.id: one for one in (*changes, *more)}.values())
 
 
 async def _hold(session: AsyncSession, own: set[UUID], which: Which) -> None:

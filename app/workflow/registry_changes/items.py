@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SYSTEM, Actor
-from app.domain.complaints import Complaint
+from app.domain.complaints import Complaint, Complaints
 from app.domain.errors import Fault, Invalid
 from app.domain.households import Households
 from app.domain.registry_changes import (
@@ -22,6 +22,7 @@ from app.domain.registry_changes import (
 )
 from app.workflow.history import log
 from app.workflow.referrals import waiting
+from app.workflow.referrals.items import DECEASED
 from app.workflow.registry_changes import applying, clock, deaths, drafting, heads
 from app.workflow.registry_changes.drafts import ChangeDraft
 from app.workflow.registry_changes.table import EVENT_TYPES, TAKEN_BACK, ChangeAction, carried
@@ -148,11 +149,15 @@ async def approve_one(
     complaint: Complaint | None = None,
     **event: Any,
 ) -> None:
-    """As supervisor. A change on an older row than there is now is returned instead."""
+    """As supervisor. It is returned on an older row, or where it makes the dead a head."""
     if refused:
         change.refused_fields = [{"field": name, "reason": why} for name, why in refused.items()]
-    if await applying.is_stale(session, change):
-        step(session, change, A.APPROVE, S.RETURNED, actor, at, complaint, **event, why=STALE)
+    why = STALE if await applying.is_stale(session, change) else None
+    if why is None and await heads.is_of_the_dead(session, change):
+        why = DECEASED
+    if why is not None:
+        change.reason = why
+        step(session, change, A.APPROVE, S.RETURNED, actor, at, complaint, **event, why=why)
         return
     change.approved_by = actor.id
     step(
@@ -162,6 +167,22 @@ async def approve_one(
     if change.kind is ChangeKind.REPORT_DEATH:
         head = await deaths.believe(session, change, actor, at, complaint)
         if head is not None:
+            await propose_one(session, head, SYSTEM, at, complaint)
+        await _replace_heads_to_be(session, change, at)
+
+
+async def _replace_heads_to_be(session: AsyncSession, death: RegistryChange, at: datetime) -> None:
+    """Who was to be the new head has died, too: the next one is proposed instead.
+
+    Where nobody may be it any more, the proposal stays for people to decide on.
+    """
+    assert death.member_id is not None
+    for former in await RegistryChanges(session).heads_to_be([death.member_id]):
+        id = former.complaint_id
+        complaint = await Complaints(session).lock(id) if id else None
+        head = await deaths.next_head(session, former, complaint, at)
+        if head is not None:
+            await withdraw(session, former, SYSTEM, at, complaint, reason=DECEASED)
             await propose_one(session, head, SYSTEM, at, complaint)
 
 
@@ -204,6 +225,7 @@ async def apply_one(
     if why is None and await heads.is_second(session, change):
         why = SECOND_HEAD
     if why is not None:
+        change.reason = why
         step(session, change, A.APPROVE, S.RETURNED, actor, at, **event, why=why)
         return
     change.confirmed_by, change.applied_at = actor.id, at

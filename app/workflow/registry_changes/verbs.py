@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SYSTEM, Actor, Role
 from app.domain.base import line
 from app.domain.complaints import Complaint, Complaints, cities
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
+from app.domain.households import Households
+from app.domain.identifiers import no_number
 from app.domain.notifications import Notifications, Step, SubjectKind
 from app.domain.registry_changes import (
     ChangeKind,
@@ -21,6 +23,7 @@ from app.domain.registry_changes import (
     RegistryChange,
     RegistryChanges,
 )
+from app.workflow import households as looking
 from app.workflow.complaints import verbs as complaints
 from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ActionData, Command
@@ -45,7 +48,7 @@ class FieldRefused(ActionData):
     """A field that the supervisor does not let through, and why."""
 
     field: Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=60)]
-    reason: line(200)  # type: ignore[valid-type]
+    reason: Annotated[line(200), AfterValidator(no_number)]  # type: ignore[valid-type]
 
 
 class FieldsRefused(ActionData):
@@ -100,7 +103,8 @@ async def propose(
     """A new change: with a complaint a draft that goes its way; alone it is proposed at once.
 
     Raises Conflict `too_late_to_draft` once the complaint is with the supervisor, Forbidden for
-    roles that never write, and what `drafting.draft` raises.
+    roles that never write, NotFound for a household or person that the proposer of a change alone
+    may not read, and what `drafting.draft` raises.
     """
     if wanted.kind is K.REVOKE_DEATH:
         return await _revoke_death(session, actor, wanted, at)
@@ -115,11 +119,24 @@ async def propose(
         )
         locked.version += 1
         return change
+    await _check_sight(session, actor, wanted, at)
     change = await drafting.draft(session, actor, wanted, ChangeOrigin.DESK, at)
     _check_city(change, cities(actor.regions(*WRITERS)))
     await session.flush()
     await items.propose_one(session, change, actor, at)
     return change
+
+
+async def _check_sight(
+    session: AsyncSession, actor: Actor, wanted: ChangeDraft, at: datetime
+) -> None:
+    """The answer shows what stands there, and a refusal what is known of the person."""
+    households = Households(session)
+    named = [id for id in (wanted.household_id, wanted.member_id, wanted.into_id) if id]
+    people = await households.members_by_ids(named)
+    homes = [*named, *(one.household_id for one in people.values())]
+    for home in (await households.by_ids(homes)).values():
+        await looking.check_reader(session, actor, home, at)
 
 
 def _check_city(change: RegistryChange, allowed: tuple[str, ...]) -> None:
@@ -132,17 +149,20 @@ async def _revoke_death(
     session: AsyncSession, actor: Actor, wanted: ChangeDraft, at: datetime
 ) -> RegistryChange:
     """The person lives: restored at once; the centre is told where it knew of the death."""
+    deaths = RegistryChanges(session)
+    if wanted.member_id and (known := await deaths.death_of(wanted.member_id)):
+        # Whoever revokes the same death at this moment waits here, with nothing written yet.
+        await holding.hold_change(session, known.id)
     change = await drafting.draft(session, actor, wanted, ChangeOrigin.DESK, at)
     await session.flush()
     assert change.member_id is not None
     if not actor.holds_near(change.regency_code, Role.SUPERVISOR, Role.MANAGER):
         raise Forbidden("role_not_allowed")
-    found = await RegistryChanges(session).death_of(change.member_id)
+    found = await deaths.death_of(change.member_id)
     if found is None:
         raise Conflict("not_reported_dead")
-    await holding.hold_change(session, found.id)
     _, locked = await lock_complaints(session, found)
-    death = await RegistryChanges(session).lock(found.id)
+    death = await deaths.lock(found.id)
     if actor.id in (death.approved_by, death.confirmed_by, death.proposed_by):
         raise Forbidden("four_eyes")
     told = death.state in (S.DISPATCHED, S.CONFIRMED)
@@ -259,7 +279,7 @@ async def _resubmit(do: Doing) -> None:
         await applying.undo(session, change, do.actor, do.at)
         await session.flush()
     await drafting.rewrite(session, change, do.command.data, do.actor, do.at)
-    change.approved_by = change.confirmed_by = change.applied_at = None
+    change.approved_by = change.confirmed_by = change.applied_at = change.reason = None
     await items.propose_one(session, change, do.actor, do.at, action=A.RESUBMIT, **do.said)
 
 
