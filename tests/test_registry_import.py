@@ -242,6 +242,34 @@ def test_who_stands_in_a_refused_row_is_not_ended_for_it(world: World) -> None:
     assert result["people"]["ended"] == result["households"]["ended"] == 0
 
 
+@pytest.mark.parametrize("hurt", ["cut", "quote", "swallowed", "lines", "refused"])
+def test_a_file_that_is_not_whole_ends_nobody(world: World, hurt: str) -> None:
+    names = {f"RT-{n}": name for n, name in enumerate(("Siti", "Joko", "Budi", "Rini"), 1)}
+    everybody = own(*({"household_id": id, "name": name} for id, name in names.items()))
+    landed(world, everybody)
+    file, code = {
+        "cut": (everybody[: everybody.index(b"Budi")], "truncated"),
+        "quote": (everybody.replace(b"Joko", b'"Jo"ko'), "quotes_broken"),
+        # What stands between two stray quotes is one cell.
+        "swallowed": (
+            everybody.replace(b"Joko", b'"Joko').replace(b"Budi", b'Budi"'), "quotes_broken"
+        ),
+        "lines": (everybody.replace(b"Joko,", b'"Jo\nko",,'), "too_many_columns"),
+        "refused": (everybody.replace(b"Siti", b"=1+1").splitlines(), "formula"),
+    }[hurt]  # fmt: skip
+    content = b"\n".join(file[:2]) if isinstance(file, list) else file
+    result = landed(world, content, version="2016")
+    assert result["faults"] == {code: 1} | ({} if hurt == "refused" else {"not_whole": 1})
+    assert (result["whole"], result["people"]["ended"], result["households"]["ended"]) == (
+        False, 0, 0,
+    )  # fmt: skip
+    assert one(world, "select whole from registry_versions where version = '2016'") is False
+    # What was said to be a part of the registry needs no warning.
+    assert landed(world, content, version="2017", whole="false")["faults"] == {code: 1}
+    whole = landed(world, everybody.rsplit(b"RT-4", 1)[0], version="2018")
+    assert (whole["whole"], whole["people"]["ended"]) == (True, 1)
+
+
 def test_an_older_version_is_refused_once_a_newer_one_is_applied(world: World) -> None:
     landed(world, own({}), version="2")
     refused(send(world, own({}), version="1", as_of="2026-01-01"), 409, "newer_version_applied")
@@ -368,6 +396,7 @@ def test_a_map_that_means_nothing_is_refused_with_its_places(world: World) -> No
         (b"\n\n", "empty_file"),
         (b"a,b,c\n1,2,3\n", "wrong_columns"),
         (b'"a,b\n', "wrong_columns"),
+        (own(), "no_rows"),
         ("nama,nik\n".encode("utf-16"), "encoding_unknown"),
         (b"PK\x03\x04 no archive", "unreadable_file"),
     ],

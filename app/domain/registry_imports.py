@@ -1,7 +1,7 @@
 """Registry imports: staged rows compared with the registry, and applied to it, as sets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -101,6 +101,11 @@ class RegistryImports:
         await self._run("set local enable_nestloop = on")
         self.params["after"] = upto
         return bool(upto == line)
+
+    def end_nobody(self) -> None:
+        """The file is not all of the version, whatever was said of it: `compare` comes after."""
+        self.file = replace(self.file, whole=False)
+        self.params["whole"] = False
 
     async def compare(self, covered: list[str], faults: int) -> dict[str, int]:
         """Find which rows are new, changed, the same, and what the version ends.
