@@ -120,13 +120,14 @@ class RegistryImports:
         for statement in (finding.IMPORT_HOMES, finding.HOMES_BY_CARD, finding.HOME_STANDING):
             await self._run(statement)
         await self._run("analyze home_standing")
+        await self._run(comparing.HOME_CHANGES)
+        await self._run(comparing.PLACES_KEPT)
         await self._run(finding.IMPORT_PEOPLE)
         await self._run(finding.PEOPLE_IN_HOME)
         await self._run(finding.FAMILIES)
         await self._run(finding.PEOPLE_STANDING)
         await self._run("analyze people_standing")
         await self._seal_numbers()
-        await self._run(comparing.HOME_CHANGES)
         await self._run(comparing.PEOPLE_CHANGES)
         # All against all: a plan that goes row by row, made on stale figures, takes hours.
         await self._run("set local enable_nestloop = off")
