@@ -94,6 +94,8 @@ def summary(operation: Operation) -> list[str]:
         lines.append(f"{twice['pairs']} pairs look like one person, {twice['drafted']} drafted")
     if operation.attempts > 1:
         lines.append(f"went on after being cut off: attempt {operation.attempts}")
+    if not result.get("whole", True):
+        lines.append("not the whole registry: nobody was ended")
     if result["dry_run"]:
         lines.append("a dry run: nothing was applied")
     return lines

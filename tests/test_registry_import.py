@@ -41,6 +41,7 @@ from tests.flows import NATIONAL_ID, key
 from tests.processes import Shell
 from tests.refusals import faults, refused
 from tests.registry_files import (
+    HEADER,
     HEADERS,
     as_csv,
     at,
@@ -53,6 +54,7 @@ from tests.registry_files import (
     put,
     send,
 )
+from tests.test_registry_changes import approved, proposed
 
 OTHER_ID = "3576021503799002"
 
@@ -242,6 +244,34 @@ def test_who_stands_in_a_refused_row_is_not_ended_for_it(world: World) -> None:
     assert result["people"]["ended"] == result["households"]["ended"] == 0
 
 
+@pytest.mark.parametrize("hurt", ["cut", "quote", "swallowed", "lines", "refused"])
+def test_a_file_that_is_not_whole_ends_nobody(world: World, hurt: str) -> None:
+    names = {f"RT-{n}": name for n, name in enumerate(("Siti", "Joko", "Budi", "Rini"), 1)}
+    everybody = own(*({"household_id": id, "name": name} for id, name in names.items()))
+    landed(world, everybody)
+    file, code = {
+        "cut": (everybody[: everybody.index(b"Budi")], "truncated"),
+        "quote": (everybody.replace(b"Joko", b'"Jo"ko'), "quotes_broken"),
+        # What stands between two stray quotes is one cell.
+        "swallowed": (
+            everybody.replace(b"Joko", b'"Joko').replace(b"Budi", b'Budi"'), "quotes_broken"
+        ),
+        "lines": (everybody.replace(b"Joko,", b'"Jo\nko",,'), "too_many_columns"),
+        "refused": (everybody.replace(b"Siti", b"=1+1").splitlines(), "formula"),
+    }[hurt]  # fmt: skip
+    content = b"\n".join(file[:2]) if isinstance(file, list) else file
+    result = landed(world, content, version="2016")
+    assert result["faults"] == {code: 1} | ({} if hurt == "refused" else {"not_whole": 1})
+    assert (result["whole"], result["people"]["ended"], result["households"]["ended"]) == (
+        False, 0, 0,
+    )  # fmt: skip
+    assert one(world, "select whole from registry_versions where version = '2016'") is False
+    # What was said to be a part of the registry needs no warning.
+    assert landed(world, content, version="2017", whole="false")["faults"] == {code: 1}
+    whole = landed(world, everybody.rsplit(b"RT-4", 1)[0], version="2018")
+    assert (whole["whole"], whole["people"]["ended"]) == (True, 1)
+
+
 def test_an_older_version_is_refused_once_a_newer_one_is_applied(world: World) -> None:
     landed(world, own({}), version="2")
     refused(send(world, own({}), version="1", as_of="2026-01-01"), 409, "newer_version_applied")
@@ -272,6 +302,31 @@ def test_what_was_changed_here_later_stays_and_the_dead_stay_dead(world: World) 
     assert (home[0]["address"], home[0]["decile"]) == ("Jl. Raya 1", 3)
     ranks = world.fetch("select source_version, decile from welfare_ranks order by as_of")
     assert [tuple(row) for row in ranks] == [("2015", 2), ("2", 2), ("3", 3)]
+
+
+def test_who_moved_here_later_stays_there_with_all_who_belong_to_them(world: World) -> None:
+    budi = {"member_number": "2", "name": "Budi", "relation": "child", "presence": "found"}
+    header = HEADER + ",presence"
+    landed(world, own({}, budi, header=header))
+    home = world.fetch("select id::text from households where registry_id = 'RT-1'")[0]["id"]
+    child = world.fetch("select id::text from members where registry_id = 'RT-102'")[0]["id"]
+    there, fields = "35.76.02.1004", {"region_code": "35.76.02.1004", "address": "Jl. Baru 9"}
+    for whose in ({"household_id": home}, {"member_id": child}):
+        move = proposed(world, kind="report_move", fields=fields, **whose)
+        assert approved(world, move["id"])["state"] == "manager_approved"
+    tono = {"member_number": "3", "name": "Tono", "relation": "child"}
+    changed = {"address": "Jl. Lain", "rt": "009", "works": "no"}
+    file = own(changed, budi | changed, tono | changed, header=header)
+    sql = "select village_code, address, rt, rw from households where registry_id = 'RT-1'"
+    of = f"select distinct village_code from members where household_id = '{home}'"
+    # Not yet confirmed, and confirmed: it is of a later day than the file either way.
+    for version, state in (("2", "manager_approved"), ("3", "confirmed")):
+        world.fetch("update registry_changes set state = $1 where household_id = $2::text::uuid",
+            state, home)  # fmt: skip
+        landed(world, file, version=version, as_of="2026-11-15")
+        assert tuple(world.fetch(sql)[0]) == (there, "Jl. Baru 9", None, None)
+        assert [row[0] for row in world.fetch(of)] == [there]
+        assert one(world, f"select presence from members where id = '{child}'") == "moved"
 
 
 def test_a_fact_that_the_layout_cannot_say_stays_with_its_own_source(world: World) -> None:
@@ -368,6 +423,7 @@ def test_a_map_that_means_nothing_is_refused_with_its_places(world: World) -> No
         (b"\n\n", "empty_file"),
         (b"a,b,c\n1,2,3\n", "wrong_columns"),
         (b'"a,b\n', "wrong_columns"),
+        (own(), "no_rows"),
         ("nama,nik\n".encode("utf-16"), "encoding_unknown"),
         (b"PK\x03\x04 no archive", "unreadable_file"),
     ],

@@ -1,7 +1,7 @@
 """Registry imports: staged rows compared with the registry, and applied to it, as sets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -102,6 +102,11 @@ class RegistryImports:
         self.params["after"] = upto
         return bool(upto == line)
 
+    def end_nobody(self) -> None:
+        """The file is not all of the version, whatever was said of it: `compare` comes after."""
+        self.file = replace(self.file, whole=False)
+        self.params["whole"] = False
+
     async def compare(self, covered: list[str], faults: int) -> dict[str, int]:
         """Find which rows are new, changed, the same, and what the version ends.
 
@@ -115,13 +120,14 @@ class RegistryImports:
         for statement in (finding.IMPORT_HOMES, finding.HOMES_BY_CARD, finding.HOME_STANDING):
             await self._run(statement)
         await self._run("analyze home_standing")
+        await self._run(comparing.HOME_CHANGES)
+        await self._run(comparing.PLACES_KEPT)
         await self._run(finding.IMPORT_PEOPLE)
         await self._run(finding.PEOPLE_IN_HOME)
         await self._run(finding.FAMILIES)
         await self._run(finding.PEOPLE_STANDING)
         await self._run("analyze people_standing")
         await self._seal_numbers()
-        await self._run(comparing.HOME_CHANGES)
         await self._run(comparing.PEOPLE_CHANGES)
         # All against all: a plan that goes row by row, made on stale figures, takes hours.
         await self._run("set local enable_nestloop = off")

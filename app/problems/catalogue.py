@@ -96,6 +96,7 @@ malformed_form|422|Formulir tidak dapat dibaca|The form cannot be read|Kirim set
 file_too_large|413|Berkas terlalu besar|The file is too large|Batasnya 64 MiB; bagi berkas, atau pakai slrt import-registry.|The limit is 64 MiB; split the file, or use slrt import-registry.
 map_invalid|422|Peta kolom tidak sah|The column map is not valid|Lihat errors; dokumentasi impor menyebut bentuknya.|See errors; the page about imports describes its form.
 empty_file|422|Berkas kosong|The file is empty|Kirim berkas dengan baris judul.|Send a file with a header row.
+no_rows|422|Berkas tanpa baris data|The file has no rows|Kirim berkas dengan baris data di bawah judul.|Send a file with rows below its header.
 unreadable_file|422|Berkas tidak dapat dibaca|The file cannot be read|Kirim CSV, atau xlsx yang utuh.|Send CSV, or an xlsx file that is whole.
 encoding_unknown|422|Pengodean tidak dikenal|The encoding is not known|Simpan berkas sebagai CSV UTF-8.|Save the file as CSV in UTF-8.
 wrong_columns|422|Kolom tidak sesuai|The columns are not those of the layout|Lihat result.missing dan result.unknown.|See result.missing and result.unknown.
@@ -213,6 +214,7 @@ region_ambiguous|Lebih dari satu wilayah cocok.|More than one region fits.
 region_contradiction|Kode dan nama wilayah tidak cocok.|Code and name of the region contradict each other.
 region_out_of_scope|Wilayah di luar kabupaten/kota impor ini.|The region is outside the regency of this import.
 duplicate_row|Orang ini sudah ada di baris lain.|The person stands in another row already.
+not_whole|Berkas tidak utuh di sini; tidak seorang pun diakhiri karenanya.|The file is not whole here; nobody is ended for it.
 encoding_mixed|Bukan UTF-8; dibaca sebagai Windows-1252.|Is not UTF-8; it was read as Windows-1252.
 fact_unreadable|Nilai tidak dikenal; dibiarkan kosong.|The value is not known; it is left out.
 household_differs|Data rumah tangga berbeda antarbaris; yang pertama dipakai.|The household is described differently in its rows; the first one counts.

@@ -61,6 +61,14 @@ cross join {_HOME_SAID.format(facts="v.facts", one="v", name="n")}
 cross join {_DIFFERENCE}
 where not s.new and not s.held and not s.same
 """
+# Where a household stays where it is, its people and families, new ones too, do with it.
+PLACES_KEPT = """
+update registry_homes h set village_code = coalesce(c.village_code, e.village_code)
+from home_standing s join households e on e.id = s.id
+left join home_changes c on c.line = s.line
+where h.operation_id = :op and h.line = s.line and not s.new
+  and h.village_code <> coalesce(c.village_code, e.village_code)
+"""
 
 # Numbers that differ are sealed anew, for the row that they go to.
 NUMBERS_TO_SEAL = """

@@ -31,7 +31,7 @@ WARNINGS = (
     "encoding_mixed", "fact_unreadable", "household_differs", "national_id_invalid",
     "national_id_structure", "national_id_birth_date", "national_id_sex", "national_id_twice",
     "family_card_number_invalid", "sex_unreadable", "birth_date_unreadable",
-    "program_unknown",
+    "program_unknown", "not_whole",
 )  # fmt: skip
 
 
@@ -46,12 +46,16 @@ class RowFault:
 
 @dataclass(slots=True)
 class Tally:
-    """What a chunk of rows came to, beside the rows themselves."""
+    """What a chunk of rows came to, beside the rows themselves.
+
+    `torn` is the first line that hides whose row it is, or swallowed others.
+    """
 
     faults: list[RowFault] = field(default_factory=list)
     read: int = 0
     refused: int = 0
     mapped: dict[str, int] = field(default_factory=dict)
+    torn: int | None = None
 
     def refuse(self, line: int, code: str, column: str | None, value: str | None) -> None:
         self.refused += 1

@@ -24,7 +24,7 @@ from app.workflow.imports import cells as read
 from app.workflow.imports.cells import NOTHING, UNREADABLE, Facts, Lookup
 from app.workflow.imports.faults import Refused, Tally
 from app.workflow.imports.homes import REGISTRY_ID, Home, Homes
-from app.workflow.imports.reader import Read
+from app.workflow.imports.reader import DELIMITERS, Read
 from app.workflow.imports.sheet import Sheet
 
 OLDEST: Final = 120
@@ -93,16 +93,28 @@ class Checker:
         tally.read += 1
         if row.warning == "encoding_mixed":
             tally.warn(row.line, row.warning, None)
-        if row.problem is not None:
-            tally.refuse(row.line, row.problem, None, None)
+        problem = row.problem or self._swallowed(row)
+        if problem is not None:
+            tally.refuse(row.line, problem, None, None)
+            tally.torn = tally.torn or row.line
             return
         try:
             self._person(row.line, self.sheet.whole(row))
         except Refused as refused:
             column = self.names.get(refused.column or "", refused.column)
             tally.refuse(row.line, refused.code, column, refused.value)
+            if refused.code == "truncated" or row.last > row.line:
+                tally.torn = tally.torn or row.line
             if (key := self.household.key_of(row.cells)) is not None:
                 self.refusals.append((self.operation_id, row.line, key))
+
+    def _swallowed(self, row: Read) -> str | None:
+        """Whether a cell holds as much as a row has: a stray quote took other lines in."""
+        if row.last > row.line:
+            for cell in row.cells:
+                if max(map(cell.count, DELIMITERS)) >= self.sheet.width - 1:
+                    return "quotes_broken"
+        return None
 
     def hand_over(self) -> tuple[Staged, Tally]:
         """What has been staged since the last time: homes, people, refusals, and the tally."""

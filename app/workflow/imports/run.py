@@ -73,6 +73,8 @@ class Import:
                     registry = RegistryImports(session, self.id, self.request.file())
                     lands = not self.request.dry_run and await self._lands(registry)
                     await self._read(checker, rows, registry if lands else None)
+                    if not self.state["read"]:
+                        raise Unreadable("no_rows")
                     await self._kept_alive(self._apply(registry, lands))
             except Unreadable as unreadable:
                 await self._fail(unreadable)
@@ -115,7 +117,7 @@ class Import:
         await Operations(session).forget_faults(self.id)
         self.state = {
             "offset": 0, "line": 0, "rows": 0, "read": 0, "refused": 0, "warnings": 0,
-            "faults": 0, "mapped": {}, "phase": "reading",
+            "faults": 0, "mapped": {}, "torn": False, "phase": "reading",
         }  # fmt: skip
 
     async def _lands(self, registry: RegistryImports) -> bool:
@@ -151,6 +153,9 @@ class Import:
 
     async def _stage(self, staged: Staged, tally: Tally, last: Read) -> None:
         state = self.state
+        torn = state.get("torn", False)
+        if tally.torn and not torn and self.request.whole:
+            tally.warn(tally.torn, "not_whole", None)
         faults = self._listed(tally)
         mapped = state["mapped"] | {
             how: state["mapped"].get(how, 0) + count for how, count in tally.mapped.items()
@@ -160,7 +165,7 @@ class Import:
             "offset": last.end, "line": last.last, "rows": state["rows"] + len(staged[1]),
             "read": state["read"] + tally.read, "refused": state["refused"] + tally.refused,
             "warnings": state["warnings"] + warned, "faults": state["faults"] + len(faults),
-            "mapped": mapped,
+            "mapped": mapped, "torn": torn or tally.torn is not None,
         }  # fmt: skip
         async with self.sessions.begin() as session:
             operations = Operations(session)
@@ -226,6 +231,8 @@ class Import:
             raise StillApplying
         else:
             await registry.begin()
+        if self.state.get("torn") or not self.state["rows"]:
+            registry.end_nobody()
         covered = [one.target for one in self.columns if one.target in FACTS]
         found = await registry.compare(covered, int(self.state["faults"]))
         counts, examples = await registry.counts(), await registry.examples()
@@ -237,7 +244,8 @@ class Import:
             await registry.apply(self._ending_programs())
         operations = Operations(registry.session)
         result = result_of(self.request, self.state, found) | counts | {
-            "layout": self.layout, "faults": await operations.fault_counts(self.id),
+            "layout": self.layout, "whole": registry.file.whole,
+            "faults": await operations.fault_counts(self.id),
             "examples": [masked_example(one) for one in examples],
         }  # fmt: skip
         self.state |= {

@@ -1,6 +1,6 @@
 """Applying a change to the registry here, and taking it back when the centre declines it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -40,6 +40,7 @@ HERE = "slrt"
 HOUSEHOLD_CHANGED, MEMBER_CHANGED = "household.changed", "member.changed"
 # What a household that moves leaves behind, besides its village.
 PLACE = ("address", "rt", "rw")
+MOVED = ("region_code", *PLACE)
 
 
 @dataclass(slots=True)
@@ -201,11 +202,23 @@ async def _update(do: Applying) -> dict[str, Any]:
     for name, value in do.fields.items():
         await write(do, name, value)
     after = await values_of(do.session, do.household, do.member, do.fields)
-    said = {"source": HERE, "as_of": do.today.isoformat(), "change_id": str(do.change.id)}
-    row.facts_changed = row.facts_changed | dict.fromkeys(do.fields, said)
+    _say(do, row, do.fields)
     touch(row, do.at)
     do.enter("changed", {name: [before[name], after[name]] for name in do.fields})
     return {"fields": before, "after": after, "facts_changed": changed_before}
+
+
+def _say(do: Applying, row: Household | Member, names: Iterable[str]) -> None:
+    """Keep what was changed here from files that were true before."""
+    said = {"source": HERE, "as_of": do.today.isoformat(), "change_id": str(do.change.id)}
+    row.facts_changed = row.facts_changed | dict.fromkeys(names, said)
+
+
+def _unsay(row: Household | Member, kept: dict[str, Any], names: Iterable[str]) -> None:
+    """Of what is put back, say again what was said before."""
+    before = kept.get("facts_changed", {})
+    said = {name: one for name, one in row.facts_changed.items() if name not in names}
+    row.facts_changed = said | {name: before[name] for name in names if before.get(name)}
 
 
 async def write(do: Applying, name: str, value: Any) -> None:
@@ -264,6 +277,8 @@ async def _move(do: Applying) -> dict[str, Any]:
     assert village is not None
     assert row is not None
     left = row.village_code
+    names = ("presence",) if isinstance(row, Member) else MOVED
+    changed_before = {name: row.facts_changed.get(name) for name in names}
     if isinstance(row, Member):
         undo = presence_of(row)
         row.presence, row.presence_on = Presence.MOVED, do.today
@@ -274,9 +289,10 @@ async def _move(do: Applying) -> dict[str, Any]:
             setattr(row, name, None if value is None else COLUMNS[K.REPORT_MOVE][name](value))
         await _settle_in(do.session, row, village.code)
         undo |= {"after": _place(row)}
+    _say(do, row, names)
     touch(row, do.at)
     do.enter("moved", {"region_code": [left, village.code]})
-    return undo
+    return undo | {"facts_changed": changed_before}
 
 
 def _place(household: Household) -> dict[str, Any]:
@@ -369,7 +385,6 @@ async def _put_back(do: Applying, kept: dict[str, Any]) -> None:
     row = do.member or do.household
     assert row is not None
     now = await values_of(do.session, do.household, do.member, do.fields)
-    said = dict(row.facts_changed)
     member = do.member
     another = member and await heads.has_head(do.session, member.household_id, member.id)
     for name, before in kept["fields"].items():
@@ -377,24 +392,24 @@ async def _put_back(do: Applying, kept: dict[str, Any]) -> None:
             continue
         if now[name] == kept["after"][name]:
             await write(do, name, before)
-            said.pop(name, None)
-            if kept["facts_changed"].get(name):
-                said[name] = kept["facts_changed"][name]
-    row.facts_changed = said
+            _unsay(row, kept, [name])
 
 
 async def _move_back(do: Applying, kept: dict[str, Any]) -> None:
     if do.member is not None:
         if do.member.presence is Presence.MOVED:
             do.member.presence, do.member.presence_on = presence_in(kept)
+            _unsay(do.member, kept, ["presence"])
         return
     assert do.household is not None
     before, after = kept["before"], kept["after"]
     for name in PLACE:
         if getattr(do.household, name) == after[name]:
             setattr(do.household, name, before[name])
+            _unsay(do.household, kept, [name])
     if do.household.village_code == after["village_code"]:
         await _settle_in(do.session, do.household, before["village_code"])
+        _unsay(do.household, kept, ["region_code"])
 
 
 async def _bring_back(do: Applying, ended: list[str]) -> None:
