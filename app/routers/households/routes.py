@@ -22,10 +22,8 @@ from app.domain.registry import (
     Registry,
     may_look_in,
 )
-from app.domain.visits import Visits
 from app.routers.deps import (
     CurrentActor,
-    CurrentKeys,
     Now,
     Paged,
     Session,
