@@ -312,7 +312,7 @@ def test_who_moved_here_later_stays_there_with_all_who_belong_to_them(world: Wor
     child = world.fetch("select id::text from members where registry_id = 'RT-102'")[0]["id"]
     there, fields = "35.76.02.1004", {"region_code": "35.76.02.1004", "address": "Jl. Baru 9"}
     for whose in ({"household_id": home}, {"member_id": child}):
-        move = proposed(world, kind="report_move", fields=fields, **whose)
+        move = proposed(world, "front.1", kind="report_move", fields=fields, **whose)
         assert approved(world, move["id"])["state"] == "manager_approved"
     tono = {"member_number": "3", "name": "Tono", "relation": "child"}
     changed = {"address": "Jl. Lain", "rt": "009", "works": "no"}
