@@ -189,7 +189,6 @@ async def test_an_export_and_what_follows_it_is_all_there_is(fresh_world: World)
         assert between, "no export was taken in the middle"
 
 
-@pytest.mark.deep
 def test_a_dump_that_is_restored_begins_another_epoch(cluster: Cluster, world: World) -> None:
     programs = Path(PROGRAMS or "/usr/lib/postgresql/15/bin")
     server = int(world.fetch("show server_version_num")[0][0]) // 10_000
