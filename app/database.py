@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from app.domain.identifiers import Keys
+from app.files import Files
 from app.outgoing import Outside
 
 Sessions = async_sessionmaker[AsyncSession]
@@ -37,8 +38,11 @@ def create_engine(url: str, pool_size: int = 20, name: str = "slrt") -> AsyncEng
     )
 
 
-def create_sessions(engine: AsyncEngine, keys: Keys, outside: Outside | None = None) -> Sessions:
-    """`outside` says whom deliveries may call; by default public addresses alone."""
+def create_sessions(
+    engine: AsyncEngine, keys: Keys, outside: Outside | None = None, files: Files | None = None
+) -> Sessions:
+    """`outside` says whom deliveries may call, by default public addresses alone; `files` is where
+    uploaded documents lie, for those who have to do with them."""
     # Objects stay readable after commit: async attribute access cannot reload.
-    info = {"keys": keys, "outside": outside or Outside()}
+    info = {"keys": keys, "outside": outside or Outside(), "files": files}
     return async_sessionmaker(engine, expire_on_commit=False, info=info)

@@ -15,6 +15,7 @@ from app.domain.program_criteria import CriteriaVersions
 from app.domain.programs import Programs
 from app.domain.regions import Regions
 from app.domain.routes import Routes
+from app.files import Files, Folder
 from app.keys import KeyRing, KeysError
 from app.migrations import migrate
 from app.outgoing import Outside
@@ -23,10 +24,11 @@ from app.settings import Settings
 
 @dataclass(frozen=True)
 class Database:
-    """Where the database is, the secrets that belong to it, and what is outside."""
+    """Where the database and its files are, the secrets that belong to it, and what is outside."""
 
     url: str
     keys: KeyRing
+    files: Files
     outside: Outside = field(default_factory=Outside)
 
 
@@ -38,6 +40,10 @@ def keys_file(settings: Settings) -> Path:
     return settings.keys_file or data_dir(settings) / "keys.json"
 
 
+def files_in(settings: Settings) -> Files:
+    return Folder(settings.evidence_dir or data_dir(settings) / "evidence")
+
+
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
     """The database of the URL, or an embedded server for as long as this is open.
@@ -47,11 +53,11 @@ def open_database(settings: Settings) -> Iterator[Database]:
     if settings.database_url is not None:
         # A lost key file must be noticed, not replaced: the ids in the database need it.
         ring = keys.load(keys_file(settings))
-        yield Database(str(settings.database_url), ring, settings.outside)
+        yield Database(str(settings.database_url), ring, files_in(settings), settings.outside)
         return
     with embedded.start(data_dir(settings)) as server:
         ring = keys.load(keys_file(settings), make=True)
-        yield Database(server.url, ring, settings.outside)
+        yield Database(server.url, ring, files_in(settings), settings.outside)
 
 
 @asynccontextmanager
@@ -60,7 +66,7 @@ async def engine_of(
 ) -> AsyncIterator[tuple[AsyncEngine, Sessions]]:
     engine = create_engine(database.url, pool_size, name)
     try:
-        yield engine, create_sessions(engine, database.keys.data, database.outside)
+        yield engine, create_sessions(engine, database.keys.data, database.outside, database.files)
     finally:
         await engine.dispose()
 

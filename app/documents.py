@@ -17,6 +17,7 @@ from app.domain.surveys import SurveyContent
 from app.problems.catalogue import CATALOGUE
 from app.settings import Settings
 from app.workflow import accounts, exports, households, ladder, other_needs, quotas, registry
+from app.workflow.complaint_documents import verbs as evidence
 from app.workflow.complaints import centre, surveys, verbs
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
 from app.workflow.complaints.table import MACHINE as COMPLAINT
@@ -43,6 +44,8 @@ VISITED = datetime(2026, 11, 24, 3, tzinfo=UTC)
 MADE = "<!-- Made by `make contract` from the code; a test holds both equal. -->\n"
 # Events that no action of a table leaves, and what each says.
 OTHER_EVENTS = {
+    evidence.ADDED: "A document was uploaded; `document_id` and its `kind`.",
+    evidence.READ: "Somebody read the content of a document; `document_id`.",
     verbs.CHANGED: "What was filed was corrected; `fields` names what.",
     registry.CHECKED: "The registry was asked; `outcome` says what it knew.",
     households.FOUND: "A search showed the household; `by` says what was asked by.",

@@ -16,12 +16,14 @@ from app import problems
 from app.auth import Tokens
 from app.contract import customise
 from app.database import create_engine, create_sessions
+from app.deployment import files_in
 from app.keys import KeyRing
 from app.logs import REQUEST_ID
 from app.routers import (
     accounts,
     auth,
     catalogue,
+    complaint_documents,
     complaints,
     dispatches,
     dossiers,
@@ -75,7 +77,7 @@ def _lifespan(
         engine = create_engine(url, settings.pool_size, "slrt-api")
         wiring = Wiring(
             settings=settings,
-            sessions=create_sessions(engine, keys.data, settings.outside),
+            sessions=create_sessions(engine, keys.data, settings.outside, files_in(settings)),
             keys=keys,
             tokens=Tokens(keys.signing, settings.public_url or "slrt"),
             limits=RateLimit(settings.rate_per_minute, settings.rate_burst),
@@ -170,7 +172,8 @@ def create_app(
         return tokens.jwks()
 
     doors = [
-        auth.router, auth.me_router, complaints.router, surveys.router, referral_answers.router,
+        auth.router, auth.me_router, complaints.router, complaint_documents.uploads_router,
+        complaint_documents.router, surveys.router, referral_answers.router,
         referral_answers.answers_router, referrals.router,
         registry.router, registry_changes.router, inbox.router, notifications.router,
         catalogue.router, programs.router, screenings.router, quotas.router, accounts.router,

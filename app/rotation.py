@@ -6,11 +6,15 @@ Small transactions one after another: what a kill leaves undone, the next run fi
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from uuid import UUID
 
 from app.database import Sessions
+from app.domain.complaint_documents import FILE_PLACE, ComplaintDocuments
 from app.domain.sealed import SEALED, Place, Sealed, SealedValues
+from app.workflow.complaint_documents.resealing import reseal_next
 
 BATCH = 500
+FILES_AT_ONCE = 8
 PASSES = 5
 # For those who hold a row to be done with it.
 PAUSE = 0.5
@@ -22,6 +26,8 @@ async def status(sessions: Sessions) -> dict[str, dict[str, int]]:
     for sealed in SEALED:
         async with sessions.begin() as session:
             found[sealed.name] = dict(await SealedValues(session).count(sealed))
+    async with sessions.begin() as session:
+        found[".".join(FILE_PLACE)] = dict(await ComplaintDocuments(session).count_by_key())
     return found
 
 
@@ -42,6 +48,7 @@ async def retire(sessions: Sessions, key_id: str, take_out: Callable[[], None]) 
         values = SealedValues(session)
         await values.hold()
         used = sum([(await values.count(sealed)).get(key_id, 0) for sealed in SEALED])
+        used += (await ComplaintDocuments(session).count_by_key()).get(key_id, 0)
         if not used:
             take_out()
     return used
@@ -65,6 +72,9 @@ async def reseal(sessions: Sessions, current: str, told: Callable[[int, int], No
             async for count in _batches(sessions, sealed):
                 done += count
                 told(min(done, total), total)
+        async for count in _files(sessions):
+            done += count
+            told(min(done, total), total)
         left = _others(await under(sessions), current)
     return left
 
@@ -79,6 +89,18 @@ async def _batches(sessions: Sessions, sealed: Sealed) -> AsyncIterator[int]:
             return
         after = places[-1]
         yield len(places)
+
+
+async def _files(sessions: Sessions) -> AsyncIterator[int]:
+    """Go once through the files, a transaction for a few of them."""
+    after: UUID | None = None
+    while True:
+        async with sessions.begin() as session:
+            ids = await reseal_next(session, after, FILES_AT_ONCE)
+        if not ids:
+            return
+        after = ids[-1]
+        yield len(ids)
 
 
 def _others(counts: Counter[str], current: str) -> int:

@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     """Where the embedded server's data and the keys lie; default var/, as root /var/lib/slrt."""
     keys_file: Path | None = None
     """The server's secrets; default keys.json in the data folder, made there when absent."""
+    evidence_dir: Path | None = None
+    """Where uploaded documents lie, sealed; default evidence/ in the data folder. All processes
+    need the same one."""
     host: str = "127.0.0.1"
     """The address the API listens on."""
     port: Annotated[int, Field(ge=1, le=65535)] = 8000

@@ -48,6 +48,11 @@ class Cluster:
     def url(self, database: str) -> str:
         return f"postgresql+asyncpg://slrt@/{database}?host={self.socket_dir}&port=5432"
 
+    @property
+    def files(self) -> Path:
+        """Where uploaded documents lie, of all databases."""
+        return self.keys_file.parent / "evidence"
+
     def execute(self, database: str, sql: str) -> None:
         asyncio.run(_execute(self.socket_dir, database, sql))
 
@@ -186,7 +191,8 @@ class World:
 def serve(cluster: Cluster, database: str, **settings: Any) -> Iterator[World]:
     """The API on a database, over real HTTP, in a thread of this process."""
     lifetime = Lifetime()
-    wanted = Settings(demo=True, **{"log_level": "WARNING", "drain_seconds": 0} | settings)
+    usual = {"log_level": "WARNING", "drain_seconds": 0, "evidence_dir": cluster.files}
+    wanted = Settings(demo=True, **usual | settings)
     app = create_app(wanted, cluster.url(database), cluster.keys, lifetime)
     server = create_server(app, "127.0.0.1", 0, lifetime, wanted.drain_seconds)
     thread = threading.Thread(target=server.run, name=f"api-{database}", daemon=True)

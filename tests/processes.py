@@ -40,7 +40,11 @@ def environment(**settings: Any) -> dict[str, str]:
 
 def on(cluster: "Cluster", database: str) -> dict[str, Any]:
     """The settings of a process that works on a database of the cluster."""
-    return {"database_url": cluster.url(database), "keys_file": cluster.keys_file}
+    return {
+        "database_url": cluster.url(database),
+        "keys_file": cluster.keys_file,
+        "evidence_dir": cluster.files,
+    }
 
 
 def on_the_database_of(world: "World") -> dict[str, Any]:

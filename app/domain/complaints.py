@@ -32,6 +32,7 @@ from app.domain.vocabulary import (
     Sector,
 )
 
+DOCUMENT_READ = "complaint.document_read"
 SIGHT_AFTER_ASSIGNMENT = timedelta(days=90)
 
 
@@ -188,6 +189,7 @@ class DeliveryAttempt(InRegion, Record, table=True):
     satisfaction: int | None = None
     # Typed by the person rated: kept, but not averaged.
     satisfaction_self_typed: bool = False
+    proof_document_id: UUID | None = Field(default=None, foreign_key="complaint_documents.id")
     at: datetime
     tried_by: UUID
 
@@ -586,10 +588,13 @@ def visible_to(actor: Actor, at: datetime) -> Any:
                 C.state == S.AWAITING_MANAGER,
                 sa.or_(C.escalation_level >= 2, nobody_left(Role.MANAGER, approved_by)),
             ),
-            # Who decided on it still sees what became of it, and a retry finds its answer.
+            # Who decided on it still sees what became of it, and a retry finds its answer. To have
+            # read a document is no part in it.
             C.id.in_(
                 sa.select(col(Event.subject_id)).where(
-                    col(Event.actor_id) == actor.id, col(Event.at) > at - SIGHT_AFTER_ASSIGNMENT
+                    col(Event.actor_id) == actor.id,
+                    col(Event.at) > at - SIGHT_AFTER_ASSIGNMENT,
+                    col(Event.type) != DOCUMENT_READ,
                 )
             ),
         )

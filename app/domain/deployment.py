@@ -1,6 +1,7 @@
 """The deployment: one row with the keys that open this database and how far demo time has moved."""
 
 from datetime import datetime, timedelta
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,6 +20,8 @@ class Deployment(SQLModel, table=True):
     # Which life of the database this is, and where it was lived: see `app.domain.feed`.
     feed_epoch: int = 1
     system_identifier: int | None = Field(default=None, sa_type=sa.BigInteger)
+    # As whose the uploaded files of this database are kept; a restored dump finds its own.
+    files_id: UUID = Field(default_factory=uuid4)
     database_oid: int | None = Field(default=None, sa_type=sa.BigInteger)
 
 

@@ -1,4 +1,7 @@
-"""Every place where something is sealed, so that it can be counted and sealed anew."""
+"""Every column where something is sealed, so that it can be counted and sealed anew.
+
+Files are sealed too: see `app.domain.complaint_documents`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.domain.complaint_documents import FILE_PLACE
 from app.domain.complaints import Complaint
 from app.domain.dispatches import DispatchRow
 from app.domain.households import CARD_PLACE, Family, Member
@@ -83,7 +87,8 @@ class SealedValues:
     async def hold(self) -> None:
         """Wait for all who are writing, and let nobody write until the end of the transaction."""
         await self.session.execute(sa.text("set local lock_timeout = '10s'"))
-        names = ", ".join(sorted({one.table.__tablename__ for one in SEALED}))
+        tables = {one.table.__tablename__ for one in SEALED} | {FILE_PLACE[0]}
+        names = ", ".join(sorted(tables))
         await self.session.execute(sa.text(f"lock table {names} in share mode"))
 
     async def reseal(self, sealed: Sealed, after: Place | None, limit: int) -> list[Place]:

@@ -3,6 +3,7 @@
 from sqlmodel import SQLModel
 
 from app.domain import (
+    complaint_documents,
     complaints,
     deployment,
     dispatches,
@@ -30,10 +31,10 @@ from app.domain import (
 )
 
 TABLES = (
-    complaints, deployment, dispatches, events, feed, households, idempotency_keys,
-    notifications, operations, other_needs, principals, program_criteria, programs, quotas,
-    referrals, regions, registry_changes, registry_rows, routes, screenings, surveys,
-    sweep_runs, visits, webhooks,
+    complaint_documents, complaints, deployment, dispatches, events, feed, households,
+    idempotency_keys, notifications, operations, other_needs, principals, program_criteria,
+    programs, quotas, referrals, regions, registry_changes, registry_rows, routes, screenings,
+    surveys, sweep_runs, visits, webhooks,
 )  # fmt: skip
 metadata = SQLModel.metadata
 

@@ -94,6 +94,17 @@ needs_contradict|422|Kebutuhan bertentangan|The needs contradict each other|no_n
 form_required|415|Kirim formulir multipart|A multipart form is required|Kirim multipart/form-data dengan bagian file.|Send multipart/form-data with a part named file.
 malformed_form|422|Formulir tidak dapat dibaca|The form cannot be read|Kirim setiap isian sekali, dan satu file.|Send each field once, and one file.
 file_too_large|413|Berkas terlalu besar|The file is too large|Batasnya 64 MiB; bagi berkas, atau pakai slrt import-registry.|The limit is 64 MiB; split the file, or use slrt import-registry.
+document_too_large|413|Dokumen terlalu besar|The document is too large|Batasnya 10 MiB; kirim foto yang lebih kecil, atau PDF dengan halaman lebih sedikit.|The limit is 10 MiB; send a smaller photo, or a PDF of fewer pages.
+file_type_not_taken|415|Jenis berkas tidak diterima|The type of file is not taken|Kirim JPEG, PNG, WebP, atau PDF, dan sebut jenisnya pada bagian file.|Send JPEG, PNG, WebP or PDF, and say which in the part named file.
+file_type_mismatch|422|Isi berkas bukan jenis yang disebut|The file is not of the type it says|Sebut jenis yang benar; berkas harus dimulai sebagaimana jenisnya.|Say the right type; the file must begin as that type does.
+too_many_pixels|422|Gambar terlalu besar|The image has too many pixels|Paling banyak 25 megapiksel; perkecil gambarnya.|At most 25 megapixels; make it smaller.
+damaged_file|422|Berkas rusak atau terpotong|The file is damaged or cut off|Ambil foto lagi, atau simpan ulang dokumennya, lalu kirim.|Take the photo again, or save the document anew, and send it.
+file_too_demanding|422|Berkas terlalu berat untuk dibuka|The file takes too much to open|Ambil foto dokumennya, atau cetak ulang ke PDF.|Take a photo of the document, or print it to PDF anew.
+encrypted_pdf|422|PDF terkunci|The PDF is encrypted|Simpan tanpa kata sandi, lalu kirim lagi.|Save it without a password and send it again.
+active_pdf|422|PDF berisi skrip atau lampiran|The PDF holds scripts, actions or files|Cetak dokumennya ke PDF baru, atau kirim fotonya.|Print the document to a new PDF, or send a photo of it.
+unknown_document|422|Dokumen tidak dikenal|The document is not known|Sebut id dokumen dari pengaduan ini.|Name the id of a document of this complaint.
+document_kept_already|409|Berkas sudah ada sebagai jenis lain|The file is there already as another kind|Lihat document_id; berkas yang sama disimpan satu kali per pengaduan.|See document_id; the same file is kept once per complaint.
+complaint_closed|409|Pengaduan sudah ditutup|The complaint is closed|Dokumen hanya diterima selama pengaduan masih bisa dibuka kembali.|Documents are taken only while the complaint can still be opened again.
 map_invalid|422|Peta kolom tidak sah|The column map is not valid|Lihat errors; dokumentasi impor menyebut bentuknya.|See errors; the page about imports describes its form.
 empty_file|422|Berkas kosong|The file is empty|Kirim berkas dengan baris judul.|Send a file with a header row.
 no_rows|422|Berkas tanpa baris data|The file has no rows|Kirim berkas dengan baris data di bawah judul.|Send a file with rows below its header.

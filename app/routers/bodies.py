@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -53,28 +53,45 @@ FORM_FIELDS = 20
 
 @dataclass(slots=True)
 class Upload:
-    """A form with one file, as it arrived: the file lies on disk, its parts are counted."""
+    """A form with one file, as it arrived: the file lies on disk, its parts are counted.
+
+    `made` is what a door made of the file before the call's unit of work; `undo` takes it back
+    where the call turns out to have no use for it.
+    """
 
     fields: dict[str, str]
     file: IO[bytes]
     size: int
     digest: str
+    # What the part says it is.
+    media_type: str = ""
+    made: Any = None
+    undo: Callable[[], None] | None = None
 
     def fingerprint(self) -> bytes:
         """What makes two uploads the same; how the parts are separated does not matter."""
         parts = [*sorted(self.fields.items()), self.digest]
         return hashlib.sha256(json.dumps(parts).encode()).digest()
 
+    async def close(self) -> None:
+        """Let go of the file, and of what was made of it in vain."""
+        self.file.close()
+        if self.undo is not None:
+            await asyncio.to_thread(self.undo)
 
-async def read_upload(request: Request) -> Upload:
+
+async def read_upload(
+    request: Request, limit: int = UPLOAD_LIMIT, too_large: str = "file_too_large"
+) -> Upload:
     """A multipart form with a part `file`.
 
-    Raises TooLarge past 64 MiB, RequestTimeout after 120 s, UnsupportedMediaType for no form.
+    Raises TooLarge with that code past `limit` bytes, RequestTimeout after 120 s,
+    UnsupportedMediaType for no form.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "multipart/form-data":
         raise UnsupportedMediaType("form_required")
-    counted = _Counted(request)
+    counted = _Counted(request, limit)
     try:
         async with asyncio.timeout(UPLOAD_WITHIN):
             form = await MultiPartParser(
@@ -84,12 +101,13 @@ async def read_upload(request: Request) -> Upload:
         raise RequestTimeout("request_timeout") from None
     except (MultiPartException, KeyError, UnicodeDecodeError):
         if counted.too_large:
-            raise TooLarge("file_too_large") from None
+            raise TooLarge(too_large) from None
         raise Invalid("malformed_form") from None
     try:
-        if counted.too_large:
-            raise TooLarge("file_too_large")
-        return await _uploaded(form)
+        upload = await _uploaded(form)
+        if upload.size > limit:
+            raise TooLarge(too_large)
+        return upload
     except Exception:
         await form.close()
         raise
@@ -109,7 +127,8 @@ async def _uploaded(form: FormData) -> Upload:
         raise Invalid("validation_failed", (Fault("missing", "/file"),))
     file: IO[bytes] = found.file
     size, digest = await asyncio.to_thread(digest_of, file)
-    return Upload(fields, file, size, digest)
+    declared = (found.content_type or "").partition(";")[0].strip().lower()
+    return Upload(fields, file, size, digest, declared)
 
 
 def digest_of(file: IO[bytes]) -> tuple[int, str]:
@@ -125,12 +144,13 @@ def digest_of(file: IO[bytes]) -> tuple[int, str]:
 class _Counted:
     """The body as it arrives; past the limit it is read and dropped."""
 
-    def __init__(self, request: Request) -> None:
-        self.request, self.size = request, 0
+    def __init__(self, request: Request, limit: int) -> None:
+        self.request, self.limit, self.size = request, limit, 0
 
     @property
     def too_large(self) -> bool:
-        return self.size > UPLOAD_LIMIT + JSON_LIMIT
+        # The parts beside the file, and what separates them, are counted too.
+        return self.size > self.limit + JSON_LIMIT
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         async for chunk in self.request.stream():
@@ -139,6 +159,9 @@ class _Counted:
                 yield chunk
             elif self.size > 4 * UPLOAD_LIMIT:
                 break
+        if self.too_large:
+            # By this the parser knows that what it began is to be closed.
+            raise MultiPartException("too large")
 
 
 def media_type(request: Request) -> str:

@@ -57,6 +57,8 @@ class Wiring:
     failures: RateLimit = field(default_factory=lambda: RateLimit(6, 10))
     # Each holds a connection for long; the others are for everybody else.
     exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+    # Each is a process that takes much memory.
+    copies: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 
 
 @dataclass
@@ -83,6 +85,7 @@ Finder = Callable[[AsyncSession, UUID, Actor, datetime], Awaitable[Any]]
 FINDERS: dict[str, Finder] = {}
 # The dependencies that use the idempotency key; calls without one of them ignore it.
 KEYED: set[Callable[..., Any]] = set()
+Work = Callable[[], Awaitable[None]]
 
 
 class BodyRequest(Request):
@@ -104,6 +107,8 @@ class Door(APIRoute):
 
     open_ = False
     takes_file = False
+    works_first = False
+    file_limit, too_large = bodies.UPLOAD_LIMIT, "file_too_large"
     takes_table = False
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -124,7 +129,7 @@ class Door(APIRoute):
                 return await on_crash(request, error)
             finally:
                 if (upload := getattr(request.state, "upload", None)) is not None:
-                    upload.file.close()
+                    await upload.close()
 
         return enter
 
@@ -143,28 +148,46 @@ class Door(APIRoute):
         table = self.takes_table and bodies.is_table(request)
         limit = bodies.TABLE_LIMIT if table else bodies.JSON_LIMIT
         body = await bodies.read(request, limit) if takes_json else b""
-        upload = await bodies.read_upload(request) if self.takes_file else None
-        if upload is not None:
-            body = upload.fingerprint()
-            request.state.upload = upload
-        # One unit of work: what the call changes is committed here, before the answer is sent.
-        async with wiring.sessions.begin() as session:
+        sent: Any = None
+        if self.takes_file:
+            sent = await bodies.read_upload(request, self.file_limit, self.too_large)
+            request.state.upload = sent
+            body = sent.fingerprint()
+
+        async def let_in(session: AsyncSession) -> Visit:
             actor, now = await _actor(session, principal_id)
             subject = await _subject(request, session, actor, now)
             _check_query(request, known)
             key = _idempotency_key(request, creates) if takes_key else None
             if_match = _if_match(request)
-            sent: Any = upload
+            print_ = self._fingerprint(request, body)
+            return Visit(session, actor, now, subject, key, if_match, print_, sent)
+
+        if self.works_first:
+            # Looked at in a unit of its own: the work is done while no connection is held.
+            async with wiring.sessions.begin() as session:
+                work = await self.plan(await let_in(session), wiring)
+            if work is not None:
+                await work()
+        # One unit of work: what the call changes is committed here, before the answer is sent.
+        async with wiring.sessions.begin() as session:
+            visit = await let_in(session)
             if takes_json:
                 arrived.body_bytes = body
             if takes_json and not table:
                 bodies.check_media_type(request)
-                sent, arrived.body_json = bodies.parse(body)
-            arrived.state.visit = Visit(
-                session, actor, now, subject, key, if_match, self._fingerprint(request, body), sent
-            )
+                visit.sent, arrived.body_json = bodies.parse(body)
+            arrived.state.visit = visit
             response = await handle(arrived)
         return response
+
+    async def plan(self, visit: Visit, wiring: Wiring) -> Work | None:
+        """Long work to do before the call's own unit of work, for a door that `works_first`.
+
+        Raises what the call would refuse anyway. None where there is nothing to do, as for a
+        retry.
+        """
+        raise NotImplementedError
 
     def _fingerprint(self, request: Request, body: bytes) -> bytes:
         """What makes two requests the same: method, route, path, content type and body."""

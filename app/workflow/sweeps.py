@@ -25,7 +25,9 @@ from app.domain.sweep_runs import SweepRun, SweepRuns
 from app.domain.visits import Visits
 from app.domain.webhooks import KEPT_FOR as DELIVERIES_KEPT_FOR
 from app.domain.webhooks import WebhookDeliveries, WebhookEndpoints
+from app.files import files_of
 from app.workflow import ladder, operations
+from app.workflow.complaint_documents.verbs import let_go_of_strays
 from app.workflow.dispatches import overdue as undispatched
 from app.workflow.referrals import quotas as line
 from app.workflow.registry_changes import overdue as changes_overdue
@@ -237,6 +239,7 @@ async def _housekeeping(session: AsyncSession, at: datetime, limit: int) -> Batc
     count += await Feed(session).mark(at)
     count += await WebhookDeliveries(session).expire(at - DELIVERIES_KEPT_FOR, limit * 10)
     count += await WebhookEndpoints(session).forget_secrets(at)
+    count += await let_go_of_strays(session, files_of(session.info), now)
     return Batch(count, count)
 
 
@@ -275,7 +278,8 @@ SWEEPS: dict[str, Sweep] = {
             quiet=True, work=_operations, takes=HOUR),
         Sweep("deliveries", timedelta(seconds=2), "events to be sent to webhook endpoints",
             quiet=True, work=_deliveries, takes=2 * MINUTE, once=True),
-        Sweep("housekeeping", HOUR, "expired keys and old run rows", _housekeeping),
+        Sweep("housekeeping", HOUR, "expired keys, old run rows, files without a row",
+            _housekeeping),
     )
 }
 # fmt: on

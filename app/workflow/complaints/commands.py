@@ -138,6 +138,8 @@ class AnswerDelivered(ActionData):
     to: line(120)  # type: ignore[valid-type]
     result: DeliveryResult = DeliveryResult.TOLD
     satisfaction: Annotated[int, Field(ge=1, le=5, strict=True)] | None = None
+    # A document of the complaint that shows it, such as a signed receipt.
+    proof_document_id: UUID | None = None
 
 
 class NewPriority(ActionData):

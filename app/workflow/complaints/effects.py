@@ -28,6 +28,7 @@ from app.domain.vocabulary import (
     VisitResult,
 )
 from app.workflow import needs
+from app.workflow.complaint_documents.naming import check_named
 from app.workflow.complaints import centre, clock, surveys
 from app.workflow.complaints.case import Case
 from app.workflow.complaints.commands import Command, ComplaintAction, Refusal
@@ -301,11 +302,15 @@ async def close_unanswered(do: Doing) -> ComplaintState:
 @effect(A.DELIVER_ANSWER)
 async def deliver_answer(do: Doing) -> ComplaintState:
     one, data = do.complaint, do.command.data
+    proof = data.proof_document_id
+    if proof is not None:
+        await check_named(do.session, one.id, {"/data/proof_document_id": proof})
+        do.data["proof_document_id"] = str(proof)
     rated = data.satisfaction is not None and do.actor.id == one.assigned_to
     attempt = Attempt(
         complaint_id=one.id, reopened_count=one.reopened_count, how=data.how, told_to=data.to,
         result=data.result, satisfaction=data.satisfaction, satisfaction_self_typed=rated,
-        at=do.happened_at, tried_by=do.actor.id, **region_of(one),
+        proof_document_id=proof, at=do.happened_at, tried_by=do.actor.id, **region_of(one),
     )  # fmt: skip
     do.session.add(attempt)
     do.data |= {"how": data.how, "result": data.result}

@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role
-from app.domain.base import InRegion, Instant, region_of, text
+from app.domain.base import Instant, region_of, text
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
 from app.domain.survey_forms import FORMS, AnswerProblem
 from app.domain.surveys import Survey, SurveyContent, Surveys
+from app.domain.visits import Visit
 from app.domain.vocabulary import Sector
 from app.workflow import needs, other_needs
 from app.workflow.history import log
@@ -184,7 +185,9 @@ def content_of(draft: SurveyDraft) -> SurveyContent:
     return SurveyContent(**draft.model_dump(mode="json"))
 
 
-async def check(session: AsyncSession, place: InRegion, draft: SurveyDraft, at: datetime) -> None:
+async def check(
+    session: AsyncSession, place: Complaint | Visit, draft: SurveyDraft, at: datetime
+) -> None:
     """Raises Invalid for what does not fit the form, or the city of a complaint or visit."""
     form = FORMS.get(draft.form_version)
     if form is None:
@@ -200,6 +203,8 @@ async def check(session: AsyncSession, place: InRegion, draft: SurveyDraft, at: 
         target = await drafts.target_of(session, change, place.regency_code, pointer)
         # What this survey itself proposed before is no reason to refuse it.
         await drafts.check(session, change, target, at, pointer, anew=True)
+        case = place.id if isinstance(place, Complaint) else place.complaint_id
+        await drafts.check_documents(session, change.evidence, case, pointer)
 
 
 def incomplete(content: SurveyContent | None) -> list[Fault]:

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +14,7 @@ from app.domain.registry_changes import (
     RegistryChange,
     RegistryChanges,
 )
+from app.domain.visits import Visit
 from app.workflow.history import log
 from app.workflow.registry_changes import drafts
 from app.workflow.registry_changes.drafts import ChangeDraft, Target
@@ -30,7 +30,7 @@ async def draft(
     at: datetime,
     *,
     complaint: Complaint | None = None,
-    visit_id: UUID | None = None,
+    visit: Visit | None = None,
     regency_code: str | None = None,
     pointer: str = "",
 ) -> RegistryChange:
@@ -41,10 +41,12 @@ async def draft(
     city = complaint.regency_code if complaint else regency_code
     target = await drafts.target_of(session, wanted, city, pointer)
     await drafts.check(session, wanted, target, at, pointer)
+    case = complaint.id if complaint else visit.complaint_id if visit else None
+    await drafts.check_documents(session, wanted.evidence, case, pointer)
     columns: dict[str, Any] = region_columns(target.village_code)
     change = RegistryChange(
         id=new_id(), kind=wanted.kind, origin=origin,
-        complaint_id=complaint.id if complaint else None, visit_id=visit_id,
+        complaint_id=complaint.id if complaint else None, visit_id=visit.id if visit else None,
         household_id=target.household.id if target.household else None,
         member_id=target.member.id if target.member else None, into_id=target.into_id,
         content=b"", proposed_by=actor.id, authors=[actor.id], created_at=at,
@@ -104,6 +106,10 @@ async def rewrite(
     if correction is not None and correction.fields is not None:
         wanted.fields = content.fields | correction.fields
     if correction is not None and correction.evidence is not None:
+        known = {one.document_id for one in wanted.evidence if one.document_id is not None}
+        await drafts.check_documents(
+            session, correction.evidence, change.complaint_id, "/data", known
+        )
         wanted.evidence = correction.evidence
     target = await drafts.target_of(session, wanted, change.regency_code)
     await drafts.check(session, wanted, target, at, anew=True)
@@ -114,6 +120,10 @@ async def rewrite(
 
 def _content(wanted: ChangeDraft) -> dict[str, Any]:
     sent = wanted.model_dump(mode="json")
+    for one in sent["evidence"]:
+        # Written only where there is one, so that what was kept before compares equal.
+        if one["document_id"] is None:
+            del one["document_id"]
     people = [sent["person"]] if sent["person"] else (sent["household"] or {}).pop("people", [])
     return {
         "fields": sent["fields"], "household": sent["household"], "people": people,

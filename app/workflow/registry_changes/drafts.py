@@ -1,6 +1,6 @@
 """What somebody proposes: its form, and whether it fits the registry as it is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -16,6 +16,7 @@ from app.domain.facts import HOUSEHOLD_FACTS, MEMBER_FACTS
 from app.domain.households import Household, Households, Member, MemberRelation, Presence, Sex
 from app.domain.regions import Regions
 from app.domain.registry_changes import ChangeKind, RegistryChanges
+from app.workflow.complaint_documents.naming import check_named
 
 K = ChangeKind
 LONG_AGO = date(1900, 1, 2)
@@ -40,7 +41,10 @@ class EvidenceKind(StrEnum):
 
 
 class Evidence(BaseModel):
-    """A paper that was seen, with its number, or a witness by name."""
+    """A paper that was seen, with its number, or a witness by name.
+
+    `document_id` names a document of the complaint that shows it.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -48,6 +52,7 @@ class Evidence(BaseModel):
     name: line(120) | None = None  # type: ignore[valid-type]
     reference: line(120) | None = None  # type: ignore[valid-type]
     dated_on: date | None = None
+    document_id: UUID | None = None
 
 
 class NewPerson(BaseModel):
@@ -278,6 +283,23 @@ async def check(
     lives = draft.kind is K.REVOKE_DEATH and member is not None and member.alive
     if lives and not anew and await RegistryChanges(session).death_of(member.id) is None:  # type: ignore[union-attr]
         raise Conflict("not_reported_dead")
+
+
+async def check_documents(
+    session: AsyncSession,
+    evidence: Sequence[Evidence],
+    complaint_id: UUID | None,
+    pointer: str,
+    known: Collection[UUID] = (),
+) -> None:
+    """Raises Invalid for evidence that names what is no document of the complaint; what is
+    `known` was checked before."""
+    named = {
+        f"{pointer}/evidence/{n}/document_id": one.document_id
+        for n, one in enumerate(evidence)
+        if one.document_id is not None and one.document_id not in known
+    }
+    await check_named(session, complaint_id, named)
 
 
 def death_is_shown(evidence: list[Evidence]) -> bool:

@@ -94,7 +94,7 @@ async def propose(
     """Draft a change that a visit found, and put it before the supervisor at once."""
     change = await drafting.draft(
         session, actor, wanted, ChangeOrigin.SURVEY, at,
-        visit_id=visit.id, regency_code=visit.regency_code, pointer=pointer,
+        visit=visit, regency_code=visit.regency_code, pointer=pointer,
     )  # fmt: skip
     # Whoever wrote the survey may not decide on what came of it, whoever submits it.
     change.authors = list(dict.fromkeys([*change.authors, *visit.surveyors]))
