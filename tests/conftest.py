@@ -48,10 +48,9 @@ class Cluster:
     def url(self, database: str) -> str:
         return f"postgresql+asyncpg://slrt@/{database}?host={self.socket_dir}&port=5432"
 
-    @property
-    def files(self) -> Path:
-        """Where uploaded documents lie, of all databases."""
-        return self.keys_file.parent / "evidence"
+    def files(self, database: str) -> Path:
+        """Where the documents uploaded to a database lie."""
+        return self.keys_file.parent / "evidence" / database
 
     def execute(self, database: str, sql: str) -> None:
         asyncio.run(_execute(self.socket_dir, database, sql))
@@ -123,6 +122,11 @@ class World:
         """The database's, for SQLAlchemy."""
         return self.cluster.url(self.database)
 
+    @property
+    def files(self) -> Path:
+        """Where its uploaded documents lie."""
+        return self.cluster.files(self.database)
+
     def token(self, who: str) -> str:
         """An access token of a demo account or client, by its name."""
         if who not in self.tokens:
@@ -191,7 +195,7 @@ class World:
 def serve(cluster: Cluster, database: str, **settings: Any) -> Iterator[World]:
     """The API on a database, over real HTTP, in a thread of this process."""
     lifetime = Lifetime()
-    usual = {"log_level": "WARNING", "drain_seconds": 0, "evidence_dir": cluster.files}
+    usual = {"log_level": "WARNING", "drain_seconds": 0, "evidence_dir": cluster.files(database)}
     wanted = Settings(demo=True, **usual | settings)
     app = create_app(wanted, cluster.url(database), cluster.keys, lifetime)
     server = create_server(app, "127.0.0.1", 0, lifetime, wanted.drain_seconds)

@@ -43,7 +43,7 @@ def on(cluster: "Cluster", database: str) -> dict[str, Any]:
     return {
         "database_url": cluster.url(database),
         "keys_file": cluster.keys_file,
-        "evidence_dir": cluster.files,
+        "evidence_dir": cluster.files(database),
     }
 
 

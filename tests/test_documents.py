@@ -19,9 +19,24 @@ from app.files import Folder, day_made
 from app.routers import complaint_documents as door
 from app.workflow.complaint_documents import copying
 from tests.conftest import Cluster, World, serve
-from tests.flows import act, bring, done, event_of, events, file, key, me
+from tests.flows import (
+    WATES,
+    act,
+    bring,
+    done,
+    draft_referral,
+    event_of,
+    events,
+    file,
+    key,
+    me,
+    save_survey,
+)
 from tests.papers import JPEG, PDF, PNG, WEBP, encoded, pdf, photo, small, upload, uploaded
 from tests.refusals import faults, refused
+from tests.test_registry_changes import act as act_on_change
+from tests.test_registry_changes import propose
+from tests.test_registry_deaths import somebody
 
 
 @pytest.fixture(scope="module")
@@ -30,21 +45,16 @@ def case(world: World) -> str:
     return str(file(world)["id"])
 
 
-def kept(world: World) -> list[Path]:
-    """The files of this world's documents, and strays."""
-    [row] = world.fetch("select files_id from deployment")
-    names = {str(one["id"]) for one in world.fetch("select id from complaint_documents")}
-    owner = world.cluster.files / str(row["files_id"])
-    return [path for path in owner.rglob("*") if path.is_file() and path.name in names]
+def kept(world: World) -> dict[str, Path]:
+    """The files on the disk, by name."""
+    return {path.name: path for path in world.files.rglob("*") if path.is_file()}
 
 
 def strays(world: World) -> set[str]:
-    """The names of files made just now that belong to no document."""
-    [row] = world.fetch("select files_id from deployment")
-    owner = world.cluster.files / str(row["files_id"])
-    names = {str(one["id"]) for one in world.fetch("select id from complaint_documents")}
-    today = {datetime.now(UTC).date().isoformat()}
-    return {path.name for day in today for path in (owner / day).glob("*")} - names
+    """The names of files that belong to no document."""
+    return kept(world).keys() - {
+        str(row["id"]) for row in world.fetch("select id from complaint_documents")
+    }
 
 
 def content_of(world: World, document: dict[str, Any], who: str = "front.1") -> Any:
@@ -83,7 +93,7 @@ def test_a_photo_upside_down_is_kept_upright_small_and_silent(world: World, case
     assert red[0] > 200
     assert red[1] < 50
     # On the disk it says nothing, and nobody else reads it.
-    [path] = [one for one in kept(world) if one.name == document["id"]]
+    path = kept(world)[document["id"]]
     sealed = path.read_bytes()
     assert content.content[:64] not in sealed
     assert path.stat().st_mode & 0o777 == 0o600
@@ -201,9 +211,8 @@ def nested() -> bytes:
 def test_a_file_that_means_no_good_is_refused(
     world: World, case: str, content: bytes, media_type: str, status: int, code: str
 ) -> None:
-    before = strays(world)
     refused(upload(world, case, content, media_type), status, code)
-    assert strays(world) == before
+    assert not strays(world)
     assert world.anyone.get("/livez").status_code == 200
 
 
@@ -246,7 +255,6 @@ def test_the_same_file_is_there_once(world: World) -> None:
     content, once = small(2), key()
     first = upload(world, id, content, headers=once, client_ref="tab-07-1")
     assert first.status_code == 201
-    before = strays(world)
     again = upload(world, id, content, headers=once, client_ref="tab-07-1")
     assert (again.status_code, again.json()) == (201, first.json())
     assert again.headers["idempotency-replayed"] == "true"
@@ -271,12 +279,12 @@ def test_the_same_file_is_there_once(world: World) -> None:
     assert uploaded(world, elsewhere, content)["id"] != first.json()["id"]
     listed = world.as_("front.1").get(f"/complaints/{id}/documents").json()
     assert [one["id"] for one in listed["items"]] == [first.json()["id"]]
-    assert strays(world) == before
+    assert not strays(world)
 
 
 @pytest.mark.parametrize("same", ["key", "client_ref", "file"])
 def test_copies_at_once_are_one_document(world: World, same: str) -> None:
-    id, once, before = file(world)["id"], key(), strays(world)
+    id, once = file(world)["id"], key()
     content = small(5)
 
     def send(n: int) -> Any:
@@ -298,7 +306,7 @@ def test_copies_at_once_are_one_document(world: World, same: str) -> None:
     rows = world.fetch("select 1 from complaint_documents where complaint_id = $1", UUID(id))
     assert len(rows) == 1
     assert len([one for one in events(world, id) if one["action"] == "document_added"]) == 1
-    assert strays(world) == before
+    assert not strays(world)
 
 
 def test_who_may_upload_and_who_may_read(world: World) -> None:
@@ -371,7 +379,7 @@ def test_no_connection_is_held_while_a_copy_is_made(
     monkeypatch.setattr(copying, "clean", slowly)
     monkeypatch.setattr(door, "TURN_WITHIN", 0.2)
     with cluster.clone() as database, serve(cluster, database, pool_size=1) as world:
-        id, before = file(world)["id"], strays(world)
+        id = file(world)["id"]
         with ThreadPoolExecutor(3) as pool:
             sent = [pool.submit(upload, world, id, small(n)) for n in (40, 41)]
             assert begun.wait(20)
@@ -387,7 +395,7 @@ def test_no_connection_is_held_while_a_copy_is_made(
             for one in sent:
                 refused(one.result(), 409, "complaint_closed")
         assert world.fetch("select 1 from complaint_documents") == []
-        assert strays(world) == before
+        assert not kept(world)
 
 
 def limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str) -> None:
@@ -437,13 +445,13 @@ def test_a_file_without_a_row_is_let_go_after_a_day(fresh_world: World) -> None:
     world = fresh_world
     document = uploaded(world, file(world)["id"], small(60))
     [row] = world.fetch("select files_id from deployment")
-    owner, folder = row["files_id"], Folder(world.cluster.files)
+    owner, folder = row["files_id"], Folder(world.files)
     now = datetime.now(UTC)
     old = UUID(int=int((now - timedelta(days=3)).timestamp() * 1000) << 80 | uuid4().int >> 52)
     young = new_id()
     for id in (old, young):
         folder.put(owner, id, seal(world.cluster.keys.data, id, b"terpotong"))
-    place = world.cluster.files / str(owner) / day_made(old).isoformat()
+    place = world.files / str(owner) / day_made(old).isoformat()
     draft = place / f"{old}.1a2b3c4d"
     draft.write_bytes(b"half")
     elsewhere = uuid4()
@@ -493,3 +501,89 @@ def test_the_proof_of_a_delivery_is_a_document_of_the_complaint(world: World) ->
         "select proof_document_id from delivery_attempts where complaint_id = $1", UUID(id)
     )
     assert str(row["proof_document_id"]) == proof
+
+
+def test_evidence_of_a_change_may_be_a_document_of_its_complaint(world: World) -> None:
+    case = bring(world, "assigned")
+    id, member = case["id"], somebody(world)
+    elsewhere = uploaded(world, file(world)["id"], small(80))["id"]
+    letter = uploaded(world, id, small(81), kind="kelurahan_letter")["id"]
+
+    def shown(document: str | None) -> list[dict[str, Any]]:
+        return [{"kind": "kelurahan_letter", "reference": "470/12", "document_id": document}]
+
+    dead = {"kind": "report_death", "member_id": member, "fields": {"died_on": "2026-01-02"}}
+    place = "/evidence/0/document_id"
+    for complaint, document in ((id, elsewhere), (None, letter)):
+        asked = dead | {"evidence": shown(document), "complaint_id": complaint}
+        answer = propose(world, "front.1", **asked)
+        refused(answer, 422, "unknown_document")
+        assert faults(answer) == {place: "unknown_document"}
+    # In a survey it is told where it stands there.
+    for document, status in ((elsewhere, 422), (letter, 200)):
+        answer = save_survey(world, id, registry_changes=[dead | {"evidence": shown(document)}])
+        assert answer.status_code == status, answer.text
+        if status == 422:
+            assert faults(answer) == {f"/registry_changes/0{place}": "unknown_document"}
+    done(world, "facilitator.wates.1", id, "submit_survey")
+    [change] = (
+        world.as_("front.1").get("/registry-changes", params={"complaint_id": id}).json()["items"]
+    )
+    read = world.as_("front.1").get(f"/registry-changes/{change['id']}").json()
+    assert read["evidence"][0]["document_id"] == letter
+    # Corrected, it may name what it named before and other documents of the complaint.
+    done(world, "supervisor.magersari", id, "approve")
+    done(world, "manager", id, "forward")
+    world.fetch("update registry_changes set state = 'declined' where id = $1", change["id"])
+    more = uploaded(world, id, small(82), kind="death_certificate", who="front.1")["id"]
+    both = [*shown(letter), *shown(more), *shown(None)]
+    wrong = act_on_change(
+        world, "front.1", change["id"], "resubmit", data={"evidence": shown(elsewhere)}
+    )
+    refused(wrong, 422, "unknown_document")
+    assert faults(wrong) == {f"/data{place}": "unknown_document"}
+    again = act_on_change(world, "front.1", change["id"], "resubmit", data={"evidence": both})
+    assert [one.get("document_id") for one in again.json()["evidence"]] == [letter, more, None]
+
+
+def test_the_visit_after_an_emergency_may_name_what_its_complaint_has(world: World) -> None:
+    complaint = file(world, priority="emergency")
+    id = complaint["id"]
+    letter = uploaded(world, id, small(83), kind="kelurahan_letter")["id"]
+    home = world.fetch("select id from households where village_code = $1 limit 1", WATES)[0]["id"]
+    member = somebody(world)
+    world.fetch("update members set household_id = $1 where id = $2", home, UUID(member))
+    world.fetch("update complaints set household_id = $1 where id = $2", home, UUID(id))
+    done(world, "puskesos.wates", id, "forward_to_secretariat")
+    draft_referral(world, "front.1", complaint)
+    done(world, "front.1", id, "submit_without_visit")
+    [visit] = world.fetch("select * from visits where complaint_id = $1", UUID(id))
+    [person] = world.fetch("select username from principals where id = $1", visit["assignee_id"])
+    data = {
+        "result": "deceased", "member_id": member, "died_on": "2026-01-02",
+        "evidence": [{"kind": "kelurahan_letter", "document_id": letter}],
+    }  # fmt: skip
+    path, who = f"/visits/{visit['id']}", world.as_(person["username"])
+    headers = {"If-Match": who.get(path).headers["etag"]} | key()
+    answer = who.post(
+        f"{path}/actions", json={"action": "record_attempt", "data": data}, headers=headers
+    )
+    assert answer.status_code == 200, answer.text
+    [row] = world.fetch("select kind from registry_changes where visit_id = $1", visit["id"])
+    assert row["kind"] == "report_death"
+
+
+def test_to_have_read_a_document_keeps_nobody_in_sight_of_the_complaint(
+    fresh_world: World,
+) -> None:
+    world, neighbour = fresh_world, "supervisor.prajuritkulon"
+    id = bring(world, "awaiting_supervisor")["id"]
+    document = uploaded(world, id, small(84))
+    path = f"/complaints/{id}"
+    refused(world.as_(neighbour).get(path), 404, "not_found")
+    world.advance(hours=9)
+    world.sweep("unconfirmed")
+    content_of(world, document, who=neighbour)
+    done(world, "supervisor.magersari", id, "approve")
+    refused(world.as_(neighbour).get(path), 404, "not_found")
+    refused(world.as_(neighbour).get(f"{path}/documents"), 404, "not_found")

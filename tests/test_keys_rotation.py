@@ -22,6 +22,7 @@ from app.settings import Settings
 from tests import processes
 from tests.conftest import World, serve
 from tests.flows import NATIONAL_ID, bring, file, get, key
+from tests.papers import small, uploaded
 from tests.processes import on
 from tests.registry_files import operation, own, send
 
@@ -46,7 +47,9 @@ def slrt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., str]:
     """`slrt keys …` on the world and its keys: what it says, and with which code it must end."""
-    settings = Settings(_env_file=None, database_url=fresh_world.url, keys_file=ring)
+    settings = Settings(
+        _env_file=None, database_url=fresh_world.url, keys_file=ring, evidence_dir=fresh_world.files
+    )
     monkeypatch.setattr(cli, "get_settings", lambda: settings)
 
     def run(*command: str, code: int = 0) -> str:
@@ -130,6 +133,34 @@ def test_a_key_is_added_used_and_retired(
         other.sweep("operations")
         assert operation(other, waits)["status"] == "succeeded"
     assert world.fetch("select from operation_chunks") == []
+
+
+def test_files_are_sealed_anew_and_hold_their_key_until_then(
+    fresh_world: World, ring: Path, slrt: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "PAUSE", 0.01)
+    monkeypatch.setattr(rotation, "FILES_AT_ONCE", 2)
+    world = fresh_world
+    complaint = file(world)["id"]
+    documents = [uploaded(world, complaint, small(n)) for n in range(3)]
+    places = {path.name: path for path in world.files.rglob("*") if path.is_file()}
+    lost = places[documents[0]["id"]]
+    lost.rename(lost.with_suffix(".away"))
+    slrt("add")
+    # One that is not there is left, and holds the key.
+    assert "1 values are not under k2 yet" in slrt("rotate", code=1)
+    assert "1 values are sealed under k1" in slrt("retire", "k1", code=1)
+    lost.with_suffix(".away").rename(lost)
+    assert "everything is sealed under k2" in slrt("rotate")
+    assert "complaint_documents.file" in slrt("status")
+    assert "retired k1" in slrt("retire", "k1")
+    assert all(path.read_bytes().startswith(b"\x02k2") for path in places.values())
+    cluster = world.cluster
+    late = type(cluster)(cluster.socket_dir, keys.load(ring), ring)
+    with serve(late, world.database, evidence_dir=world.files) as other:
+        for one in documents:
+            path = f"/complaints/{complaint}/documents/{one['id']}/content"
+            assert other.as_("front.1").get(path).headers["content-type"] == "image/jpeg"
 
 
 def get_subject() -> dict[str, str | None]:
