@@ -30,7 +30,7 @@ LABEL org.opencontainers.image.title="slrt" \
 RUN groupadd --gid 10001 slrt \
     && useradd --uid 10001 --gid slrt --no-create-home --home-dir /nonexistent \
         --shell /usr/sbin/nologin slrt \
-    && install -d -o slrt -g slrt -m 0700 /keys
+    && install -d -o slrt -g slrt -m 0700 /keys /evidence
 COPY --from=install /opt/slrt /opt/slrt
 COPY --from=install /srv/slrt /srv/slrt
 ENV PATH=/srv/slrt/bin:/opt/slrt/bin:$PATH \

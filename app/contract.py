@@ -100,6 +100,11 @@ TABLES = (
     ("/v1/dispatches/{dispatch_id}/acknowledgements", "POST"),
     ("/v1/referrals/answers", "POST"),
 )
+# Calls that find what an earlier one made, under any key.
+KNOWN_BEFORE = {
+    ("/v1/complaints", "POST"): "Filed before under the same client_ref, with the same content.",
+    ("/v1/complaints/{complaint_id}/documents", "POST"): "The same file was uploaded before.",
+}
 READ_STATUSES = {"400", "401", "403", "404", "429", "500", "503"}
 WRITE_STATUSES = READ_STATUSES | {"408", "409", "413", "415", "422"}
 CHANGE_STATUSES = WRITE_STATUSES | {"412", "428"}
@@ -230,10 +235,13 @@ def _statuses(route: APIRoute, method: str, changes: bool) -> set[str]:
 def _describe_oddities(operation: dict[str, Any], path: str, method: str) -> None:
     """What single calls have of their own."""
     responses = operation["responses"]
-    if (path, method) == ("/v1/complaints", "POST"):
-        responses["200"] = responses["201"] | {
-            "description": "Filed before under the same client_ref, with the same content."
-        }
+    if (path, method) in KNOWN_BEFORE:
+        responses["200"] = responses["201"] | {"description": KNOWN_BEFORE[path, method]}
+    if path.endswith("/documents/{document_id}/content"):
+        responses["200"]["headers"]["Content-Disposition"] = {
+            "description": "An attachment, and the name of its file.",
+            "schema": {"type": "string", "maxLength": 100},
+        }  # fmt: skip
     if path == "/metrics":
         text = {"type": "string", "maxLength": 10**6}
         responses["200"]["content"] = {"text/plain": {"schema": text}}

@@ -81,15 +81,15 @@ class Upload:
 
 
 async def read_upload(
-    request: Request, limit: int = UPLOAD_LIMIT, too_large: str = "file_too_large"
+    request: Request, limit: int | None = None, too_large: str = "file_too_large"
 ) -> Upload:
     """A multipart form with a part `file`.
 
-    Raises TooLarge with that code past `limit` bytes, RequestTimeout after 120 s,
+    Raises TooLarge with that code past `limit` bytes (64 MiB), RequestTimeout after 120 s,
     UnsupportedMediaType for no form.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "multipart/form-data":
+    limit = UPLOAD_LIMIT if limit is None else limit
+    if media_type(request) != "multipart/form-data":
         raise UnsupportedMediaType("form_required")
     counted = _Counted(request, limit)
     try:

@@ -108,7 +108,8 @@ class Door(APIRoute):
     open_ = False
     takes_file = False
     works_first = False
-    file_limit, too_large = bodies.UPLOAD_LIMIT, "file_too_large"
+    file_limit: int | None = None
+    too_large = "file_too_large"
     takes_table = False
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -164,8 +165,8 @@ class Door(APIRoute):
             return Visit(session, actor, now, subject, key, if_match, print_, sent)
 
         if self.works_first:
-            # Looked at in a unit of its own: the work is done while no connection is held.
-            async with wiring.sessions.begin() as session:
+            # Only looked at, nothing is written: the work is done while no connection is held.
+            async with wiring.sessions() as session:
                 work = await self.plan(await let_in(session), wiring)
             if work is not None:
                 await work()
