@@ -1,5 +1,6 @@
 """Documents of complaints: clean copies, sealed, once each; and files that mean no good."""
 
+import asyncio
 import io
 import threading
 import time
@@ -17,7 +18,7 @@ from app.domain.base import new_id
 from app.domain.complaint_documents import seal
 from app.files import Folder, day_made
 from app.routers import complaint_documents as door
-from app.workflow.complaint_documents import copying
+from app.workflow.complaint_documents import copying, verbs
 from tests.conftest import Cluster, World, serve
 from tests.flows import (
     WATES,
@@ -282,6 +283,20 @@ def test_the_same_file_is_there_once(world: World) -> None:
     assert not strays(world)
 
 
+@pytest.fixture
+def slow_to_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has looked what is there takes a while before it does something."""
+    look = verbs.known
+
+    async def known(*asked: Any) -> Any:
+        found = await look(*asked)
+        await asyncio.sleep(0.15)
+        return found
+
+    monkeypatch.setattr(verbs, "known", known)
+
+
+@pytest.mark.usefixtures("slow_to_decide")
 @pytest.mark.parametrize("same", ["key", "client_ref", "file"])
 def test_copies_at_once_are_one_document(world: World, same: str) -> None:
     id, once = file(world)["id"], key()
@@ -298,14 +313,25 @@ def test_copies_at_once_are_one_document(world: World, same: str) -> None:
             time.sleep(0.05)
         return answer
 
-    with ThreadPoolExecutor(5) as pool:
-        answers = list(pool.map(send, range(5)))
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(send, range(4)))
     assert {answer.status_code for answer in answers} <= {200, 201}
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
     rows = world.fetch("select 1 from complaint_documents where complaint_id = $1", UUID(id))
     assert len(rows) == 1
     assert len([one for one in events(world, id) if one["action"] == "document_added"]) == 1
+    assert not strays(world)
+
+
+@pytest.mark.usefixtures("slow_to_decide")
+def test_a_reference_used_for_two_complaints_at_once_is_of_one(world: World) -> None:
+    cases = [file(world)["id"] for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        sent = pool.map(lambda id: upload(world, id, small(6), client_ref="two"), cases)
+        answers = sorted(sent, key=lambda answer: answer.status_code)
+    assert answers[0].status_code == 201
+    refused(answers[1], 409, "client_ref_taken")
     assert not strays(world)
 
 
