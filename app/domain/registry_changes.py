@@ -230,6 +230,13 @@ class RegistryChanges:
         )
         return list(await self.session.scalars(statement.order_by(R.id)))
 
+    async def undecided_at(self, household_id: UUID) -> list[RegistryChange]:
+        """What is proposed about a household or its people, and neither applied nor refused."""
+        statement = sa.select(RegistryChange).where(
+            R.household_id == household_id, R.state.in_(UNDECIDED)
+        )
+        return list(await self.session.scalars(statement.order_by(R.id)))
+
     async def lock_all(self, ids: Sequence[UUID]) -> list[RegistryChange]:
         """Several rows, held until commit, in id order so that two lockers cannot meet head-on."""
         statement = sa.select(RegistryChange).where(R.id.in_(ids)).order_by(R.id)
