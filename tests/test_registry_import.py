@@ -513,7 +513,9 @@ def test_what_is_odd_is_warned_of_and_the_row_lands_all_the_same(world: World) -
     warned = world.fetch("select warnings from members where registry_id = 'RT-201'")
     assert json.loads(warned[0][0]) == ["national_id_sex"]
     pairs = one(world, f"select state -> 'pairs' from operations where id = '{result['id']}'")
-    ids = world.fetch("select id from members where registry_id in ('RT-201', 'RT-301') order by 1")
+    ids = world.fetch(
+        "select id from members where registry_id in ('RT-201', 'RT-301') order by registry_id"
+    )
     assert json.loads(pairs) == [[str(row[0]) for row in ids]]
 
 
