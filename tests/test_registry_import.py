@@ -519,6 +519,32 @@ def test_what_is_odd_is_warned_of_and_the_row_lands_all_the_same(world: World) -
     assert json.loads(pairs) == [[str(row[0]) for row in ids]]
 
 
+def test_nothing_that_cannot_be_read_is_dropped_without_a_word(world: World) -> None:
+    header = HEADER + ",presence,household_presence,family_number,age_years"
+    plain = {"family_card_number": "3576021503790001"}
+    people = [
+        # A superscript is a digit to Python, and eleven digits are more than a column holds.
+        plain | {"rt": "\u00b2", "rw": "0010", "household_presence": "seen"},
+        plain | {"household_id": "RT-2", "member_number": "12345678901", "presence": "there",
+            "family_number": "99999999999", "age_years": "old"},
+        plain | {"household_id": "RT-3", "rt": "-", "rw": "", "member_number": ".",
+            "family_number": "", "age_years": "-"},
+    ]  # fmt: skip
+    result = landed(world, own(*people, header=header))
+    assert result["rows_landed"] == 3
+    names = ("line", "column", "value", "code", "refused")
+    assert sorted(tuple(one[name] for name in names) for one in listed(world, result["id"])) == [
+        ("2", "household_presence", "****", "fact_unreadable", "no"),
+        ("2", "rt", "*", "fact_unreadable", "no"),
+        ("2", "rw", "****", "fact_unreadable", "no"),
+        ("3", "age_years", "", "fact_unreadable", "no"),
+        ("3", "family_number", "***********", "fact_unreadable", "no"),
+        ("3", "member_number", "***********", "fact_unreadable", "no"),
+        ("3", "presence", "*****", "fact_unreadable", "no"),
+    ]
+    assert one(world, "select count(*) from households where rt is null and rw is null") == 2
+
+
 def test_a_list_of_faults_shows_no_number_no_name_and_runs_nothing(world: World) -> None:
     people = [
         {"national_id": NATIONAL_ID, "sex": "male"},
