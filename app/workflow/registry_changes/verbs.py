@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import SYSTEM, Actor, Role
 from app.domain.base import line
 from app.domain.complaints import Complaint, Complaints, cities
-from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
+from app.domain.errors import Conflict, Fault, Forbidden, Invalid, NotFound, PreconditionFailed
 from app.domain.households import Households
 from app.domain.identifiers import no_number
 from app.domain.notifications import Notifications, Step, SubjectKind
@@ -40,6 +40,7 @@ from app.workflow.registry_changes.table import (
 A, S, K = ChangeAction, ChangeState, ChangeKind
 # Steps that are taken by other calls, or by the system alone.
 ELSEWHERE = (A.DISPATCH, A.ACKNOWLEDGE, A.RECALL)
+REVOKERS = (Role.SUPERVISOR, Role.MANAGER)
 # What may write the registry, or take back what was written.
 DECISIONS = (A.APPROVE, A.RESUBMIT, A.REJECT, A.WITHDRAW, A.UNDO)
 
@@ -89,7 +90,7 @@ class Doing:
 
 def check_writer(actor: Actor) -> None:
     """Raises Forbidden for those who never propose a change."""
-    if not actor.regions(*WRITERS, Role.SUPERVISOR, Role.MANAGER):
+    if not actor.regions(*WRITERS, *REVOKERS):
         raise Forbidden("role_not_allowed")
 
 
@@ -130,12 +131,19 @@ async def propose(
 async def _check_sight(
     session: AsyncSession, actor: Actor, wanted: ChangeDraft, at: datetime
 ) -> None:
-    """The answer shows what stands there, and a refusal what is known of the person."""
+    """The answer shows what stands there, and a refusal what is known of the person.
+
+    What is out of sight and what does not exist are told in the same words.
+    """
     households = Households(session)
     named = [id for id in (wanted.household_id, wanted.member_id, wanted.into_id) if id]
     people = await households.members_by_ids(named)
-    homes = [*named, *(one.household_id for one in people.values())]
-    for home in (await households.by_ids(homes)).values():
+    homes = await households.by_ids([*named, *(one.household_id for one in people.values())])
+    strange = {wanted.household_id} - homes.keys() | {wanted.member_id} - people.keys()
+    strange |= {wanted.into_id} - homes.keys() - people.keys()
+    if strange - {None}:
+        raise NotFound
+    for home in homes.values():
         await looking.check_reader(session, actor, home, at)
 
 
@@ -149,6 +157,13 @@ async def _revoke_death(
     session: AsyncSession, actor: Actor, wanted: ChangeDraft, at: datetime
 ) -> RegistryChange:
     """The person lives: restored at once; the centre is told where it knew of the death."""
+    if not actor.regions(*REVOKERS):
+        raise Forbidden("role_not_allowed")
+    if wanted.member_id is not None:
+        member = await Households(session).member(wanted.member_id)
+        if member is None or not actor.holds_near(member.regency_code, *REVOKERS):
+            await _check_sight(session, actor, wanted, at)
+            raise Forbidden("role_not_allowed")
     deaths = RegistryChanges(session)
     if wanted.member_id and (known := await deaths.death_of(wanted.member_id)):
         # Whoever revokes the same death at this moment waits here, with nothing written yet.
@@ -156,8 +171,6 @@ async def _revoke_death(
     change = await drafting.draft(session, actor, wanted, ChangeOrigin.DESK, at)
     await session.flush()
     assert change.member_id is not None
-    if not actor.holds_near(change.regency_code, Role.SUPERVISOR, Role.MANAGER):
-        raise Forbidden("role_not_allowed")
     found = await deaths.death_of(change.member_id)
     if found is None:
         raise Conflict("not_reported_dead")
