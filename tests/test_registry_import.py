@@ -701,7 +701,10 @@ def test_an_operation_is_seen_by_its_owner_and_by_those_who_lead(world: World) -
     id = send(world, own({})).json()["id"]
     for who in ("front.1", "manager", "head", "admin"):
         assert operation(world, id, who)["id"] == id
-    for who in ("puskesos.wates", "front.2", "integrator"):
+    # Whoever may import is told for which operation they must wait, and can read it.
+    problem = refused(send(world, own({}), "front.2"), 409, "import_under_way")
+    assert operation(world, problem["operation_id"], "front.2")["id"] == id
+    for who in ("puskesos.wates", "integrator"):
         refused(world.as_(who).get(f"/operations/{id}"), 404, "not_found")
 
 
