@@ -582,8 +582,12 @@ def test_a_death_is_reported_with_evidence_and_else_only_noted(world: World) -> 
     assert held[0]["hold_change_id"] == change["id"]
     world.fetch("update members set hold_change_id = null")
     noted = visit_for(world)["id"]
+    # What had been typed before is not proposed, and stays to be read, as with a complaint.
+    typed = saved(world, noted).json()["answers"]
     acted(world, FIRST, noted, "record_attempt", data={"result": "deceased"}, note="Kata tetangga.")
     assert changes_of(world, noted) == []
+    kept = world.as_("front.1").get(f"/visits/{noted}/survey").json()
+    assert (kept["answers"].keys(), kept["submitted_at"]) == (typed.keys(), None)
     last = world.as_("front.1").get(f"/visits/{noted}/events").json()["items"][-1]
     assert (last["type"], last["note"]) == ("visit.attempted", "Kata tetangga.")
 
