@@ -89,6 +89,8 @@ def test_a_proposal_that_does_not_fit_is_told_why(world: World) -> None:
         ({"kind": "update_household", "member_id": one}, "target_mismatch"),
         ({"kind": "remove", "member_id": one} | of_home, "target_mismatch"),
         ({"kind": "update_household"} | of_home, "missing"),
+        ({"kind": "update_household", "fields": {"rt": "1"}, "base_version": 999} | of_home,
+            "too_large"),
         ({"kind": "remove", "fields": {"rt": "1"}, "note": "x"} | of_home, "unknown_field"),
         ({"kind": "remove"} | of_home, "note_required"),
         ({"kind": "add_member"} | of_home, "missing"),

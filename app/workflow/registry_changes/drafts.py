@@ -263,6 +263,10 @@ async def check(
         village = await Regions(session).village(draft.fields["region_code"])
         if village is None:
             faults.append(Fault("unknown_region", f"{pointer}/fields/region_code"))
+    if target.row is not None and (draft.base_version or 0) > target.row.version:
+        # Nobody has read it. An older one may have been read, and is compared when it is decided.
+        limit = {"max": target.row.version}
+        faults.append(Fault("too_large", f"{pointer}/base_version", params=limit))
     if faults:
         code = faults[0].code if len(faults) == 1 else "validation_failed"
         raise Invalid(code, tuple(faults))
