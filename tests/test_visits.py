@@ -299,7 +299,11 @@ def test_who_may_not_send_and_what_cannot_be_sent(world: World) -> None:
         {"region_code": WATES, "limit": 201},
         {"region_code": WATES, "kind": "complaint"},
     ):
-        refused(post(world, **wrong), 422, "validation_failed")
+        problem = refused(post(world, **wrong), 422, "validation_failed")
+    # The choices are told as they are sent, not as they are called here.
+    [fault] = problem["errors"]
+    assert "'reverification', 'benefit_check'" in fault["detail"]
+    assert "VisitKind" not in fault["detail"]
     world.fetch("update households set ended_at = slrt_now() where id = $1", there)
     refused(post(world, household_ids=[there]), 422, "unknown_household")
     world.fetch("update households set ended_at = null where id = $1", there)
