@@ -644,7 +644,8 @@ def test_a_survey_of_a_visit_verifies_the_household_and_proposes_its_changes(
 
 
 def test_a_survey_is_saved_over_what_was_read_and_submitted_when_complete(world: World) -> None:
-    id = visit_for(world)["id"]
+    visit = visit_for(world)
+    id = visit["id"]
     answer = act(world, FIRST, id, "submit_survey", headers={"If-Match": '"0"'} | key())
     assert refused(answer, 409, "survey_incomplete")["errors"][0]["code"] == "survey_empty"
     assert saved(world, id, visited_at=None).headers["etag"] == '"1"'
@@ -657,6 +658,10 @@ def test_a_survey_is_saved_over_what_was_read_and_submitted_when_complete(world:
     unknown = {"kind": "update_household", "household_id": me(world, FIRST), "fields": {"rt": "1"}}
     problem = refused(saved(world, id, registry_changes=[unknown]), 422, "unknown_household")
     assert problem["errors"][0]["pointer"] == "/registry_changes/0/household_id"
+    told = unknown | {"household_id": visit["household_id"], "note": "NIK 3576 0245 0784 9001"}
+    problem = refused(saved(world, id, registry_changes=[told]), 422, "validation_failed")
+    [fault] = problem["errors"]
+    assert (fault["pointer"], fault["code"]) == ("/registry_changes/0/note", "number_in_text")
     headers = {"If-Match": '"1"'} | key()
     body = survey_body(world, program_needs=[], no_needs=True)
     path = f"/visits/{id}/survey"

@@ -44,7 +44,7 @@ from app.routers.resources import Code, Count, Line, Moment, Paragraph, Word, it
 from app.workflow.complaints.commands import Command
 from app.workflow.complaints.filing import RegionCode
 from app.workflow.registry_changes import verbs
-from app.workflow.registry_changes.drafts import ChangeDraft
+from app.workflow.registry_changes.drafts import ChangeDraft, ChangeSent
 from app.workflow.registry_changes.table import MACHINE, ChangeAction
 from app.workflow.registry_changes.values import values_of
 from app.workflow.registry_changes.verbs import ELSEWHERE
@@ -110,11 +110,10 @@ class ChangeRead(BaseModel):
     actions: items(ChangeAction, 20)  # type: ignore[valid-type]
 
 
-class ChangeProposed(ChangeDraft):
+class ChangeProposed(ChangeSent):
     """A proposal; with a complaint it is decided together with it."""
 
     complaint_id: UUID | None = None
-    note: Annotated[text(1000), AfterValidator(no_number)] | None = None  # type: ignore[valid-type]
 
 
 class ChangeActionRequest(Asked):
