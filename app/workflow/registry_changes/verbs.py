@@ -1,6 +1,6 @@
 """The verbs of a registry change: propose it, decide on it, correct it, take it back."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -27,7 +27,6 @@ from app.workflow import households as looking
 from app.workflow.complaints import verbs as complaints
 from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ActionData, Command
-from app.workflow.referrals import waiting
 from app.workflow.registry_changes import applying, drafting, holding, items
 from app.workflow.registry_changes.drafts import ChangeDraft, Evidence, Facts
 from app.workflow.registry_changes.table import (
@@ -164,17 +163,17 @@ async def _revoke_death(
         if member is None or not actor.holds_near(member.regency_code, *REVOKERS):
             await _check_sight(session, actor, wanted, at)
             raise Forbidden("role_not_allowed")
-    deaths = RegistryChanges(session)
+    deaths, held = RegistryChanges(session), list[RegistryChange]()
     if wanted.member_id and (known := await deaths.death_of(wanted.member_id)):
         # Whoever revokes the same death at this moment waits here, with nothing written yet.
-        await holding.hold_change(session, known.id)
+        held = await holding.hold_change(session, known.id)
     change = await drafting.draft(session, actor, wanted, ChangeOrigin.DESK, at)
     await session.flush()
     assert change.member_id is not None
     found = await deaths.death_of(change.member_id)
     if found is None:
         raise Conflict("not_reported_dead")
-    _, locked = await lock_complaints(session, found)
+    _, locked = await lock_complaints(session, found, held)
     death = await deaths.lock(found.id)
     if actor.id in (death.approved_by, death.confirmed_by, death.proposed_by):
         raise Forbidden("four_eyes")
@@ -186,9 +185,9 @@ async def _revoke_death(
         # What the centre has declined it does not hold for true: there is nothing to take back.
         action = A.UNDO if death.state is S.DECLINED else A.WITHDRAW
         await items.withdraw(session, death, SYSTEM, at, action=action, reason="revoked")
-        await session.flush()
-        for one in locked:
-            await settle(session, one, at)
+    await session.flush()
+    for one in locked:
+        await settle(session, one, at)
     items.step(session, change, A.PROPOSE, S.PROPOSED, actor, at)
     change.approved_by = actor.id
     items.step(session, change, A.APPROVE, S.SUPERVISOR_APPROVED, actor, at)
@@ -219,9 +218,10 @@ async def act(
     changes = RegistryChanges(session)
     seen = await changes.find(id)
     assert seen is not None
+    held = [seen]
     if command.action in DECISIONS:
-        await holding.hold_change(session, id)
-    complaint, locked = await lock_complaints(session, seen)
+        held = await holding.hold_change(session, id)
+    complaint, locked = await lock_complaints(session, seen, held)
     change = await changes.lock(id)
     case = await case_of(session, change, complaint)
     MACHINE.check_role(case, command.action, actor)
@@ -239,14 +239,11 @@ async def act(
 
 
 async def lock_complaints(
-    session: AsyncSession, change: RegistryChange
+    session: AsyncSession, change: RegistryChange, held: Sequence[RegistryChange]
 ) -> tuple[Complaint | None, list[Complaint]]:
-    """The complaint that a change came with, and all whose answer may hang on it; they are locked
-    before the change, everywhere."""
-    ids = set(await waiting.holders(session, [change.id]))
-    if change.complaint_id is not None:
-        ids.add(change.complaint_id)
-    locked = await Complaints(session).lock_all(sorted(ids))
+    """The complaint that a change came with, and all whose answer may hang on it or on what falls
+    with it; they are locked before the change, everywhere."""
+    locked = await Complaints(session).lock_all(sorted(await holding.touched(session, held)))
     return next((one for one in locked if one.id == change.complaint_id), None), locked
 
 
