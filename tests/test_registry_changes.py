@@ -7,6 +7,7 @@ import httpx
 
 from tests.conftest import World
 from tests.flows import WATES, etag, key
+from tests.homes import home
 
 SUPERVISOR, MANAGER, DESK = "supervisor.magersari", "manager", "puskesos.wates"
 
@@ -78,6 +79,25 @@ HOME = {"region_code": WATES, "people": [HEAD_PERSON]}
 
 def code(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
+
+
+def test_somebody_who_is_added_twice_is_warned_of(world: World) -> None:
+    id = str(home(world))
+    same = PERSON | {"national_id": "3576021107120017"}
+    first = proposed(world, kind="add_member", household_id=id, person=same)
+    assert first["warnings"] == []
+    new = HOME | {"people": [HEAD_PERSON, same, PERSON]}
+    second = proposed(world, kind="add_household", household=new)
+    none = proposed(world, kind="add_member", household_id=id, person=PERSON)
+    assert (second["warnings"], none["warnings"]) == (["national_id_twice"], [])
+
+    def warned(id: str) -> bool:
+        return bool(world.as_("front.1").get(f"/registry-changes/{id}").json()["warnings"])
+
+    assert warned(first["id"])
+    done(world, SUPERVISOR, second["id"], "reject", note="Sudah diusulkan.")
+    assert not warned(first["id"])
+    assert not warned(second["id"])
 
 
 def test_a_proposal_that_does_not_fit_is_told_why(world: World) -> None:
