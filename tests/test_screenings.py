@@ -153,6 +153,14 @@ def test_only_who_works_cases_there_reads_what_was_seen(world: World) -> None:
 # ── who is eligible and not served ───────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("what", ["unserved", "coverage"])
+def test_nobody_is_told_of_a_region_that_there_is_not(world: World, what: str) -> None:
+    answer = world.as_("front.1").get(f"/programs/PKH/{what}", params={"region": "35.99"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "parameter_invalid")
+    (fault,) = answer.json()["errors"]
+    assert (fault["parameter"], fault["code"]) == ("region", "unknown_region")
+
+
 def unserved(world: World, program: str, region: str, who: str = "front.1", **query: Any) -> Any:
     answer = world.as_(who).get(f"/programs/{program}/unserved", params={"region": region, **query})
     assert answer.status_code == 200, answer.text
