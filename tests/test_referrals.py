@@ -188,7 +188,7 @@ def test_a_need_says_who_needs_it(world: World, members: Iterator[Json]) -> None
     nothing = dict.fromkeys(member)
     assert [referral(world, id)["beneficiary"] for id in complaint["referral_ids"]] == [
         member,
-        nothing | {"household_id": person["household_id"]},
+        member | {"member_id": None, "name": f"Keluarga {person['name']}"},
         nothing | {"name": "Siti Aminah", "national_id": "3576********9002"},
         nothing | {"name": "Bu Tin"},
         # The national id of a registered member is that member, however the name was typed.
