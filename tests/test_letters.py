@@ -116,7 +116,6 @@ def test_who_guesses_codes_is_slowed_down(fresh_world: World) -> None:
     assert answers[0].json() == {"valid": False}
     assert int(answers[-1].headers["retry-after"]) > 0
     refused(answers[-1], 429, "too_many_requests")
-    assert world.anyone.get("/v1/public/letters/" + "x" * 61).status_code in (404, 429)
 
 
 def head_of(world: World, person: Json) -> tuple[UUID, str, bytes | None]:
