@@ -100,7 +100,7 @@ no_rows|422|Berkas tanpa baris data|The file has no rows|Kirim berkas dengan bar
 unreadable_file|422|Berkas tidak dapat dibaca|The file cannot be read|Kirim CSV, atau xlsx yang utuh.|Send CSV, or an xlsx file that is whole.
 encoding_unknown|422|Pengodean tidak dikenal|The encoding is not known|Simpan berkas sebagai CSV UTF-8.|Save the file as CSV in UTF-8.
 wrong_columns|422|Kolom tidak sesuai|The columns are not those of the layout|Lihat result.missing dan result.unknown.|See result.missing and result.unknown.
-import_under_way|409|Impor lain sedang berjalan|Another import of this city is under way|Tunggu sampai selesai, atau batalkan.|Wait until it has ended, or cancel it.
+import_under_way|409|Impor lain sedang berjalan|Another import of this city is under way|Tunggu sampai operation_id selesai, atau batalkan.|Wait until operation_id has ended, or cancel it.
 newer_version_applied|409|Versi yang lebih baru sudah diterapkan|A newer version of this source has been applied|Periksa as_of.|Check as_of.
 operation_finished|409|Pekerjaan sudah selesai|The operation has ended already|Lihat status.|See status.
 abandoned|409|Pekerjaan ditinggalkan|The operation was abandoned|Jalankan lagi dengan berkas yang sama.|Run it again with the same file.
