@@ -135,7 +135,7 @@ feed_reset|410|Feed mulai dari awal|The feed has begun anew|Ambil ekspor lagi, l
 too_early|409|Belum 120 hari|It is too early|Pemilik program punya 120 hari untuk menjawab.|Programme owners have 120 days to answer.
 contact_missing|409|Warga belum dihubungi|Nobody has tried to reach the citizen|Catat upaya menghubungi warga dulu.|Record an attempt to reach the citizen first.
 no_longer_changeable|409|Tidak bisa diubah lagi|It can no longer be changed|Lihat state; isian awal hanya bisa diubah sebelum ditugaskan.|See state; intake facts change only before it is assigned.
-preview_missing|409|Dampaknya belum ditunjukkan|Whom it affects has not been shown|Panggil preview untuk draf ini seperti adanya sekarang, lalu terbitkan.|Call preview for the draft as it is now, then publish it.
+preview_missing|409|Dampaknya belum ditunjukkan|Whom it affects has not been shown|Panggil preview untuk draf ini seperti adanya sekarang, juga bila versi lain terbit sesudah preview terakhir, lalu terbitkan.|Call preview for the draft as it is now, and again where another version was published since, then publish it.
 not_screened|409|Rumah tangga tidak disaring|The household is not screened|Rumah tangga ini sudah pindah, meninggal, tidak ditemukan, atau digabung.|The household has moved, died, was not found or was merged.
 no_criteria|409|Belum ada kriteria yang berlaku|No criteria are in force|Terbitkan kriteria program ini lebih dulu.|Publish criteria of the programme first.
 too_late_to_draft|409|Terlambat membuat rujukan|It is too late to draft a referral|Minta supervisor mengembalikan pengaduan.|Ask the supervisor to return the complaint.
