@@ -103,9 +103,10 @@ class BodyRequest(Request):
 
 class Door(APIRoute):
     """A route of the API. `open_` ones ask for no token; some take a file in a form, some a table
-    (CSV) beside JSON."""
+    (CSV) beside JSON; some take `items` that are refused one by one."""
 
     open_ = False
+    item_by_item = False
     takes_file = False
     works_first = False
     file_limit: int | None = None
@@ -177,7 +178,7 @@ class Door(APIRoute):
                 arrived.body_bytes = body
             if takes_json and not table:
                 bodies.check_media_type(request)
-                visit.sent, arrived.body_json = bodies.parse(body)
+                visit.sent, arrived.body_json = bodies.parse(body, self.item_by_item)
             arrived.state.visit = visit
             response = await handle(arrived)
         return response
@@ -212,6 +213,12 @@ class TableDoor(Door):
     """A route that takes a table (CSV) as well; its body is then the bytes."""
 
     takes_table = True
+
+
+class ItemsDoor(Door):
+    """A route that takes many items at once: a bad one is refused alone."""
+
+    item_by_item = True
 
 
 class OpenDoor(Door):
