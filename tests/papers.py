@@ -24,7 +24,7 @@ def small(number: int = 0, format: str = "JPEG") -> bytes:
     return encoded(Image.new("RGB", (40 + number % 100, 40 + number // 100), "navy"), format)
 
 
-def photo(width: int = 4400, height: int = 3300) -> bytes:
+def photo(width: int = 2800, height: int = 2100) -> bytes:
     """A photo as a phone takes it when it is held upside down: its top is red, which its pixels
     have at the bottom. It says where it was taken, and has millions of bytes."""
     noise = Image.effect_noise((width, height), 100)
@@ -33,7 +33,7 @@ def photo(width: int = 4400, height: int = 3300) -> bytes:
     exif = Image.Exif()
     exif[ORIENTATION] = 3
     exif[GPS] = {1: "S", 2: (7.0, 28.0, 12.0)}
-    return encoded(image, "JPEG", quality=88, exif=exif, comment=b"rahasia")
+    return encoded(image, "JPEG", quality=93, subsampling=0, exif=exif, comment=b"rahasia")
 
 
 def pdf(*objects: bytes, root: bytes = b"", trailer: bytes = b"") -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import pikepdf
 import pytest
 from PIL import Image
@@ -20,7 +21,7 @@ from app.domain.complaint_documents import seal
 from app.files import Folder, day_made
 from app.routers import complaint_documents as door
 from app.workflow.complaint_documents import copying, verbs
-from tests.conftest import Cluster, World, serve
+from tests.conftest import TLS, Cluster, World, serve
 from tests.flows import (
     WATES,
     act,
@@ -35,6 +36,7 @@ from tests.flows import (
     save_survey,
 )
 from tests.papers import JPEG, PDF, PNG, WEBP, encoded, pdf, photo, small, upload, uploaded
+from tests.processes import free_port, on_the_database_of, running, until
 from tests.refusals import faults, refused
 from tests.test_registry_changes import act as act_on_change
 from tests.test_registry_changes import propose
@@ -303,7 +305,7 @@ def slow_to_decide(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def known(*asked: Any) -> Any:
         found = await look(*asked)
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.1)
         return found
 
     monkeypatch.setattr(verbs, "known", known)
@@ -326,8 +328,8 @@ def test_copies_at_once_are_one_document(world: World, same: str) -> None:
             time.sleep(0.05)
         return answer
 
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(send, range(4)))
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(send, range(3)))
     assert {answer.status_code for answer in answers} <= {200, 201}
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
@@ -626,3 +628,66 @@ def test_to_have_read_a_document_keeps_nobody_in_sight_of_the_complaint(
     done(world, "supervisor.magersari", id, "approve")
     refused(world.as_(neighbour).get(path), 404, "not_found")
     refused(world.as_(neighbour).get(f"{path}/documents"), 404, "not_found")
+
+
+@pytest.mark.deep
+def test_whatever_is_killed_each_document_is_there_once_and_opens(fresh_world: World) -> None:
+    """60 uploads, each until it is answered, while the API is killed again and again."""
+    world, port = fresh_world, free_port()
+    settings = on_the_database_of(world) | {"port": port}
+    ids = [file(world)["id"] for _ in range(6)]
+    token = world.token("puskesos.wates")
+    ended = threading.Event()
+    kills = 0
+
+    def send(n: int) -> tuple[str, str]:
+        headers = key() | {"Authorization": f"Bearer {token}"}
+        path = f"http://127.0.0.1:{port}/v1/complaints/{ids[n % 6]}/documents"
+        until_ = time.monotonic() + 120
+        while time.monotonic() < until_:
+            try:
+                answer = httpx.post(
+                    path, files={"file": ("x", small(n, "PNG"), PNG)}, data={"kind": "other"},
+                    headers=headers, timeout=20, verify=TLS,
+                )  # fmt: skip
+            except httpx.HTTPError:
+                time.sleep(0.1)
+                continue
+            if answer.is_success:
+                return answer.json()["id"], answer.json()["sha256"]
+            assert answer.status_code in (409, 503), answer.text
+            time.sleep(0.1)
+        raise AssertionError("never answered")
+
+    def keep_killing() -> None:
+        nonlocal kills
+        while not ended.is_set():
+            with running("serve", **settings) as process:
+                until(lambda: answers_at(port))
+                if ended.wait(1.5):
+                    return
+                process.kill()
+                process.wait()
+                kills += 1
+
+    with ThreadPoolExecutor(9) as pool:
+        killing = pool.submit(keep_killing)
+        try:
+            confirmed = list(pool.map(send, range(60)))
+        finally:
+            ended.set()
+        killing.result()
+    assert kills >= 2
+    rows = world.fetch("select id, complaint_id, sha256 from complaint_documents")
+    assert {(str(row["id"]), row["sha256"]) for row in rows} == set(confirmed)
+    assert len(rows) == 60
+    for row in rows:
+        document = {"id": str(row["id"]), "complaint_id": str(row["complaint_id"])}
+        assert content_of(world, document).headers["content-type"] == PNG
+
+
+def answers_at(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/livez", timeout=2, verify=TLS).is_success
+    except httpx.HTTPError:
+        return False
