@@ -37,7 +37,7 @@ from app.routers.deps import (
 from app.routers.doors import CREATES, Door, FileDoor, Visit, Wiring, Work
 from app.routers.pages import Page
 from app.routers.replies import reply
-from app.routers.resources import Count, Line, Moment, Someone, Word, text
+from app.routers.resources import Count, Moment, Someone, Word, text
 from app.workflow.complaint_documents import verbs
 from app.workflow.complaint_documents.copying import keep_copy, type_of
 from app.workflow.complaint_documents.verbs import DocumentDraft
@@ -116,7 +116,7 @@ class DocumentRead(BaseModel):
     id: UUID
     complaint_id: UUID
     kind: Document
-    note: Line | None
+    note: text(500) | None  # type: ignore[valid-type]
     client_ref: text(64) | None  # type: ignore[valid-type]
     media_type: Word
     size: Count
