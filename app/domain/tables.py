@@ -25,6 +25,7 @@ from app.domain import (
     screenings,
     surveys,
     sweep_runs,
+    transfers,
     visits,
     webhooks,
 )
@@ -33,7 +34,7 @@ TABLES = (
     complaints, deployment, dispatches, events, feed, households, idempotency_keys,
     notifications, operations, other_needs, principals, program_criteria, programs, quotas,
     referrals, regions, registry_changes, registry_rows, routes, screenings, surveys,
-    sweep_runs, visits, webhooks,
+    sweep_runs, transfers, visits, webhooks,
 )  # fmt: skip
 metadata = SQLModel.metadata
 

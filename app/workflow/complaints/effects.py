@@ -82,7 +82,7 @@ def effect(action: ComplaintAction) -> Callable[[Effect], Effect]:
 @effect(A.RESOLVE_NOW)
 async def resolve_now(do: Doing) -> ComplaintState:
     do.complaint.answer = do.command.note
-    await _conclude(do, Outcome.RESOLVED)
+    await conclude(do, Outcome.RESOLVED)
     _told(do)
     return S.CLOSED
 
@@ -125,7 +125,7 @@ async def record_contact(do: Doing) -> ComplaintState:
 
 @effect(A.ARCHIVE)
 async def archive(do: Doing) -> ComplaintState:
-    await _conclude(do, Outcome.ARCHIVED)
+    await conclude(do, Outcome.ARCHIVED)
     clock.resume(do.complaint, do.at)
     do.complaint.closed_at = do.at
     return S.CLOSED
@@ -268,7 +268,7 @@ async def forward(do: Doing) -> ComplaintState:
 @effect(A.ANSWER)
 async def answer(do: Doing) -> ComplaintState:
     do.complaint.answer = do.command.note
-    await _conclude(do, Outcome.RESOLVED)
+    await conclude(do, Outcome.RESOLVED)
     return S.ANSWERED
 
 
@@ -278,7 +278,7 @@ async def reject(do: Doing) -> ComplaintState:
     one.answer = do.command.note
     one.reason = do.command.reason
     one.rejected_by = [*one.rejected_by, do.actor.id]
-    await _conclude(do, Outcome.REJECTED)
+    await conclude(do, Outcome.REJECTED)
     return S.ANSWERED
 
 
@@ -327,7 +327,7 @@ async def deliver_answer(do: Doing) -> ComplaintState:
 
 @effect(A.WITHDRAW)
 async def withdraw(do: Doing) -> ComplaintState:
-    await _conclude(do, Outcome.WITHDRAWN)
+    await conclude(do, Outcome.WITHDRAWN)
     clock.resume(do.complaint, do.at)
     _told(do)
     return S.CLOSED
@@ -399,7 +399,7 @@ async def _items(do: Doing) -> list[Any]:
     return (await Referrals(do.session).items_of([do.complaint.id], lock=True))[do.complaint.id]
 
 
-async def _conclude(do: Doing, outcome: Outcome) -> None:
+async def conclude(do: Doing, outcome: Outcome) -> None:
     """What is decided without a programme: what was prepared for one is cancelled."""
     do.complaint.outcome = outcome
     await registry_items.cancel(do.session, do.complaint, do.at)

@@ -45,7 +45,7 @@ ENDS_CHANGES = (
     A.SUBMIT_SURVEY, A.APPROVE, A.RESOLVE_NOW, A.ANSWER, A.REJECT, A.WITHDRAW,
 )  # fmt: skip
 # Begun anew for somebody else, though the state stays.
-RESTARTS = (A.REASSIGN,)
+RESTARTS = (A.REASSIGN, A.TRANSFER)
 # What decides on registry changes, and may write them.
 DECISIONS = (A.APPROVE, A.FORWARD)
 
@@ -65,7 +65,7 @@ async def act(
     """
     if command.action in DECISIONS:
         await holding.hold_complaint(session, id)
-    complaint, others = await _lock(session, id, command.action)
+    complaint, others = await _lock(session, id, command)
     MACHINE.check_role(complaint, command.action, actor)
     at = max(at, complaint.stage_entered_at)
     if command.action is A.SUBMIT_SURVEY:
@@ -88,11 +88,16 @@ async def act(
 
 
 async def _lock(
-    session: AsyncSession, id: UUID, action: ComplaintAction
+    session: AsyncSession, id: UUID, command: Command
 ) -> tuple[Complaint, list[Complaint]]:
-    """The complaint, and others whose referrals wait for a registry change that came with it."""
+    """The complaint, and others whose referrals wait for a registry change that came with it.
+
+    The one to join into is held with it, in the order of ids, whichever of them is asked for.
+    """
     waiting: list[UUID] = []
-    if action in ENDS_CHANGES:
+    if command.action is A.JOIN and command.data is not None:
+        await Complaints(session).lock_all(sorted({id, command.data.into}))
+    if command.action in ENDS_CHANGES:
         waiting = await WaitingReferrals(session).holders_waiting_on(id)
     if waiting in ([], [id]):
         return await Complaints(session).lock(id), []
