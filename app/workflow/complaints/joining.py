@@ -13,6 +13,7 @@ from app.domain.surveys import Surveys
 from app.domain.transfers import settle
 from app.domain.visits import Visits
 from app.domain.vocabulary import Outcome
+from app.workflow import needs
 from app.workflow.complaints import clock, surveys
 from app.workflow.complaints.case import LIVE
 from app.workflow.complaints.commands import ComplaintAction
@@ -141,12 +142,13 @@ async def _referrals(do: Doing, into: Complaint, surveyed: bool) -> None:
     for item in held[one.id]:
         if item.state is ReferralState.CANCELLED:
             continue
-        if item.state in UNSENT and _is_among(item, held[into.id]):
+        key = needs.key_within(item.beneficiary_key, one.id, into.id)
+        if item.state in UNSENT and _is_among(item, key, held[into.id]):
             await items.cancel_one(do.session, one, item, JOINED, do.actor, do.at)
             continue
         await referrals.unlink(one.id, item.id)
         if item.complaint_id == one.id:
-            item.complaint_id = into.id
+            item.complaint_id, item.beneficiary_key = into.id, key
             settle(item, region_of(into if item.state in UNSENT else item))
         if item.id not in theirs:
             desks = not surveyed and origins[item.id] is Origin.SURVEY
@@ -161,12 +163,13 @@ async def _referrals(do: Doing, into: Complaint, surveyed: bool) -> None:
         await items.take_back(do.session, into, do.at)
 
 
-def _is_among(item: Referral, others: Sequence[Referral]) -> bool:
-    def need(one: Referral) -> tuple[str, str, str]:
-        return one.beneficiary_key, one.program_code, one.purpose
-
+def _is_among(item: Referral, key: str, others: Sequence[Referral]) -> bool:
+    need = (key, item.program_code, item.purpose)
     return any(
-        one.id != item.id and one.state in LIVE and need(one) == need(item) for one in others
+        one.id != item.id
+        and one.state in LIVE
+        and (one.beneficiary_key, one.program_code, one.purpose) == need
+        for one in others
     )
 
 
