@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from app.workflow.complaints.persons import Whom
 from tests.conftest import World
 from tests.flows import (
     KAUMAN,
@@ -29,6 +31,8 @@ from tests.flows import (
     save_survey,
     told_steps,
 )
+from tests.test_registry_changes import done as change_done
+from tests.test_registry_changes import proposed
 
 ELSEWHERE = "puskesos.kauman"
 FIRST, SECOND = "facilitator.wates.1", "facilitator.wates.2"
@@ -186,6 +190,12 @@ def test_of_several_filed_at_once_all_but_the_first_are_marked(world: World) -> 
         assert one.json()["complaint"]["warnings"] == two.json()["complaint"]["warnings"]
 
 
+def test_nobody_is_the_same_in_another_city() -> None:
+    here = Whom("35.76", "35.76.02.1010", b"1", None, None, "siti")
+    assert here.is_same(here)
+    assert not here.is_same(replace(here, regency_code="35.73"))
+
+
 # Joining
 
 
@@ -320,6 +330,15 @@ def test_a_need_of_both_is_asked_for_once_and_the_others_are_decided_with_the_ea
     surveyed(world, earlier, FIRST)
     later = bring(world, "at_secretariat", reporter=reporter, category="program_not_received")
     twin, other = (draft_referral(world, "puskesos.wates", later, code) for code in ("PIP", "KKS"))
+    gone = draft_referral(world, "puskesos.wates", later, "BPNT")["id"]
+    assert act_on_referral(world, "front.1", gone, "cancel", reason="Salah ketik.").is_success
+    home = family(world)["household_id"]
+    floors = [
+        proposed(world, "front.1", kind="update_household", household_id=home,
+                 fields={"floor": floor}, complaint_id=later["id"])["id"]
+        for floor in ("earth", "tile_terrazzo")
+    ]  # fmt: skip
+    change_done(world, "front.1", floors[1], "withdraw")
     done(world, "front.1", later["id"], "submit_without_visit")
     done(world, "supervisor.magersari", later["id"], "approve")
     assert referral(world, other["id"])["state"] == "approved"
@@ -327,7 +346,12 @@ def test_a_need_of_both_is_asked_for_once_and_the_others_are_decided_with_the_ea
     assert referral(world, twin["id"])["reason"] == "joined"
     moved = referral(world, other["id"])
     assert (moved["state"], moved["complaint_id"]) == ("draft", earlier)
-    assert len(get(world, "front.1", earlier)["referral_ids"]) == 3
+    survivor = get(world, "front.1", earlier)
+    assert (len(survivor["referral_ids"]), survivor["registry_change_ids"]) == (3, floors[:1])
+    # What had ended before stays in the history of its own ticket.
+    shown = get(world, "front.1", later["id"])
+    assert shown["referral_ids"] == [twin["id"], gone]
+    assert shown["registry_change_ids"] == floors[1:]
     # Who filed, typed or sent up the later one does not decide on what came of it.
     assert me(world, "front.1") in surveyors(world, earlier)
     done(world, "supervisor.magersari", earlier, "approve")
