@@ -708,7 +708,7 @@ def test_whoever_surveyed_does_not_decide_on_it(world: World) -> None:
         "return_for_correction": {"note": NOTE},
     }.items():
         refused(act(world, "visits.and.decides", id, action, **body), 403, "four_eyes")
-    assert get(world, "visits.and.decides", id)["actions"] == ["set_priority"]
+    assert get(world, "visits.and.decides", id)["actions"] == ["transfer", "join", "set_priority"]
 
 
 def test_whoever_filed_it_does_not_decide_on_it(world: World) -> None:

@@ -16,6 +16,7 @@ from tests.flows import (
     act,
     act_on_referral,
     bring,
+    check_registry,
     done,
     draft,
     draft_referral,
@@ -35,6 +36,7 @@ from tests.test_registry_changes import done as change_done
 from tests.test_registry_changes import proposed
 
 ELSEWHERE = "puskesos.kauman"
+MERI = "35.76.03.1003"
 FIRST, SECOND = "facilitator.wates.1", "facilitator.wates.2"
 SERIALS = iter(range(9100, 9999))
 TOLD = {"how": "in_person", "to": "Siti Aminah"}
@@ -194,6 +196,18 @@ def test_nobody_is_the_same_in_another_city() -> None:
     here = Whom("35.76", "35.76.02.1010", b"1", None, None, "siti")
     assert here.is_same(here)
     assert not here.is_same(replace(here, regency_code="35.73"))
+
+
+def test_a_family_is_one_once_the_registry_knows_it(world: World) -> None:
+    home = family(world, "35.76.02.1009")
+    first = file(world, subject={"household_id": home["household_id"]}, region_code=MERI)
+    second = file(world, subject={"national_id": home["national_id"]}, region_code=MERI)
+    assert marks(world, second) == set()
+    third = file(world, subject={"household_id": home["household_id"]}, region_code=MERI)
+    check_registry(world, second["id"], "front.1")
+    after = done(world, "front.1", second["id"], "forward_to_secretariat")
+    # Not with what came later, which knows of what was known of it.
+    assert (marks(world, after), marks(world, third)) == ({first["ticket"]}, {first["ticket"]})
 
 
 # Joining

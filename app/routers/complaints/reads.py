@@ -337,7 +337,7 @@ def _read(
         registry_change_ids=[change.id for change in case.changes],
         actions=MACHINE.actions(case, actor),
         joined_into=None,
-        possible_duplicates=[duplicates[id] for id in one.possible_duplicates],
+        possible_duplicates=[duplicates[id] for id in one.possible_duplicates if id in duplicates],
     )
 
 

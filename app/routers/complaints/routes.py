@@ -243,7 +243,7 @@ async def change_complaint(
 async def _correct(session: AsyncSession, changes: ComplaintChanges, complaint: Complaint) -> None:
     await _write(session, changes, complaint)
     if changes.model_fields_set & ABOUT_THE_MATTER:
-        await duplicates.mark(session, [complaint])
+        await duplicates.mark(session, [complaint], corrected=True)
 
 
 async def _write(session: AsyncSession, changes: ComplaintChanges, complaint: Complaint) -> None:

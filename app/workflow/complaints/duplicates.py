@@ -17,9 +17,11 @@ MARKED_AT_MOST = 10
 WARNING = "possible_duplicate"
 
 
-async def mark(session: AsyncSession, complaints: Sequence[Complaint]) -> None:
-    """Mark new or corrected complaints with what was filed already; those before them in the same
-    sequence count, too.
+async def mark(
+    session: AsyncSession, complaints: Sequence[Complaint], corrected: bool = False
+) -> None:
+    """Mark new complaints with what was filed already; those before them in the same sequence
+    count, too. `corrected`: they were filed before, and more is known of them now.
 
     Until commit, others who file about the same people wait here, so that of two that come at
     once one finds the other. Called once for all in a transaction: two calls could wait for each
@@ -36,6 +38,8 @@ async def mark(session: AsyncSession, complaints: Sequence[Complaint]) -> None:
     ours = {one.id for one in named}
     others = [(one, whom(one)) for one in known if one.id not in ours]
     for one in named:
+        if corrected:
+            others = [each for each in others if _is_before(each[0], one)]
         found = [
             other.id for other, person in others if _is_same(one, people[one.id], other, person)
         ]
@@ -43,6 +47,10 @@ async def mark(session: AsyncSession, complaints: Sequence[Complaint]) -> None:
         rest = [word for word in one.warnings if word != WARNING]
         one.warnings = [*rest, WARNING] if found else rest
         others.insert(0, (one, people[one.id]))
+
+
+def _is_before(other: Complaint, one: Complaint) -> bool:
+    return (other.recorded_at, other.id) < (one.recorded_at, one.id)
 
 
 def _is_same(one: Complaint, person: Whom, other: Complaint, their: Whom) -> bool:

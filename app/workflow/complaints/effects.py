@@ -28,7 +28,7 @@ from app.domain.vocabulary import (
     VisitResult,
 )
 from app.workflow import needs
-from app.workflow.complaints import centre, clock, surveys
+from app.workflow.complaints import centre, clock, duplicates, surveys
 from app.workflow.complaints.case import Case
 from app.workflow.complaints.commands import Command, ComplaintAction, Refusal
 from app.workflow.parties import MANAGER, told
@@ -140,6 +140,9 @@ async def forward_to_secretariat(do: Doing) -> ComplaintState:
     elif check.get("outcome") == CheckOutcome.SIMILAR and do.command.data is not None:
         chosen = _candidate(check, do.command.data.household_id)
         one.household_id = await _standing(do, chosen) if chosen else None
+    if one.household_id is not None:
+        # Another of the household may have come with the same.
+        await duplicates.mark(do.session, [one], corrected=True)
     if needs.waives_identity(one.documents_waived):
         await needs.draft_civil_documents(do.session, one, do.actor, do.at)
     return S.AT_SECRETARIAT
