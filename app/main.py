@@ -171,7 +171,7 @@ def create_app(
 
     doors = [
         auth.router, auth.me_router, complaints.router, surveys.router, referral_answers.router,
-        referral_answers.answers_router, referrals.router,
+        referral_answers.answers_router, referral_answers.items_router, referrals.router,
         registry.router, registry_changes.router, inbox.router, notifications.router,
         catalogue.router, programs.router, screenings.router, quotas.router, accounts.router,
         sweeps.router, visits.router, households.router, dossiers.router, imports.router,

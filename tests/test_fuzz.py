@@ -36,6 +36,9 @@ def fuzz(world: World, who: str, times: int) -> Counter[int]:
         @settings(QUICK, max_examples=times)
         @given(case=operation.as_strategy())
         def call(case: Any) -> None:
+            # Whoever asks the feed to wait is kept waiting, which proves nothing here.
+            if case.query and str(case.query.get("wait")).isdigit():
+                case.query["wait"] = min(1, int(case.query["wait"]))
             answer = case.call(base_url=world.base_url, headers=bearer)
             case.validate_response(answer, checks=(not_a_server_error,))
             seen[answer.status_code] += 1

@@ -201,6 +201,21 @@ def test_a_draft_holds_for_nobody_until_its_effect_was_shown_and_it_was_publishe
     assert [one["number"] for one in (*first["items"], *rest["items"])] == [listed["number"], 1]
 
 
+def test_a_draft_is_shown_anew_once_another_was_published(world: World) -> None:
+    keepers(world)
+    keeper, rules = world.as_("keeper"), ({"decile": {"at_most": n}} for n in (3, 2))
+    places = [draft(world, "UEP", rule).headers["location"].removeprefix("/v1") for rule in rules]
+    for place in places:
+        assert keeper.post(f"{place}/preview").json()["against"] == 1
+    first, second = (act(world, place, "publish") for place in places)
+    assert first.status_code == 200
+    assert (second.status_code, second.json()["code"]) == (409, "preview_missing")
+    assert keeper.get(places[1]).json()["previewed"] is False
+    shown = keeper.post(f"{places[1]}/preview").json()
+    assert shown["against"] == first.json()["number"]
+    assert act(world, places[1], "publish").status_code == 200
+
+
 def test_what_makes_no_sense_is_told_with_pointers_into_the_rule(world: World) -> None:
     keepers(world)
     answer = draft(
@@ -288,6 +303,27 @@ def test_of_two_who_decide_on_a_draft_at_once_one_does(world: World) -> None:
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [200, 412, 412, 412]
+
+
+def test_of_two_drafts_published_at_once_one_is_shown_anew(world: World) -> None:
+    keepers(world)
+    keeper, places = world.as_("keeper"), []
+    for most in (3, 2):
+        made = draft(world, "UEP", {"decile": {"at_most": most}})
+        assert made.status_code == 201, made.text
+        places.append(made.headers["location"].removeprefix("/v1"))
+        assert keeper.post(f"{places[-1]}/preview").is_success
+
+    async def race() -> list[Any]:
+        """Both have come to their drafts, and wait, before either may go on."""
+        async with held(world, "program_criteria", "program_code", "UEP"):
+            asked = [asyncio.create_task(asyncio.to_thread(act, world, place, "publish"))
+                for place in places]  # fmt: skip
+            await asyncio.sleep(1)
+        return list(await asyncio.gather(*asked))
+
+    said = [(one.status_code, one.json().get("code")) for one in asyncio.run(race())]
+    assert sorted(said, key=str) == [(200, None), (409, "preview_missing")]
 
 
 @pytest.mark.parametrize(

@@ -158,16 +158,18 @@ def test_a_batch_takes_what_is_right_and_says_of_the_rest_why_not(world: World) 
         item(world, e, "deliver_answer", data={"how": 1}),
         item(world, e, "waitlist"),
         item(world, e, "waitlist"),
+        item(world, c, "grant", note="Baik\x00"),
     )  # fmt: skip
     assert answer.status_code == 207, answer.text
     results = answer.json()["results"]
-    assert [one["index"] for one in results] == list(range(14))
+    assert [one["index"] for one in results] == list(range(15))
     said = [(one["status"], one["problem"] and one["problem"]["code"]) for one in results]
     assert said == [
         (200, None), (200, None), (412, "stale_version"), (409, "action_not_allowed"),
         (422, "reason_required"), (422, "reason_not_allowed"), (403, "role_not_allowed"),
         (428, "precondition_required"), (422, "validation_failed"), (422, "unknown_action"),
         (404, "not_found"), (422, "validation_failed"), (200, None), (412, "stale_version"),
+        (422, "validation_failed"),
     ]  # fmt: skip
     assert [(one["id"], one["state"]) for one in results[:3]] == [
         (a, "granted"), (b, "declined"), (c, None),
@@ -175,6 +177,12 @@ def test_a_batch_takes_what_is_right_and_says_of_the_rest_why_not(world: World) 
     assert results[0]["version"] == referral(world, a)["version"]
     assert results[8]["problem"]["errors"][0]["pointer"] == "/version"
     assert results[3]["problem"]["title"]
+    (fault,) = results[14]["problem"]["errors"]
+    assert (fault["pointer"], fault["code"]) == ("/note", "character_not_allowed")
+    whole = {"items": [item(world, c, "grant")], "x\x00": 1}
+    assert faults(world.as_(OWNER).post("/referrals/actions/batch", json=whole, headers=key())) == {
+        "": "character_not_allowed"
+    }
     assert [referral(world, id)["state"] for id in (c, d, e)] == [
         "sent", "cancelled", "waitlisted",
     ]  # fmt: skip
@@ -322,6 +330,8 @@ def test_a_file_needs_its_columns_and_an_owner(world: World) -> None:
     answer = upload(world, OWNER, "nama,status\nBu Tin,granted")
     refused(answer, 422, "malformed_file")
     assert "referral_id" in answer.json()["errors"][0]["detail"]
+    # Nor is it sent to look for the columns of another file.
+    assert "change_id" not in answer.text
     file = "referral_id,status\n019a0000-0000-7000-8000-000000000000,granted"
     refused(upload(world, "front.1", file), 403, "role_not_allowed")
     refused(world.as_("front.1").get("/referrals/answers"), 403, "role_not_allowed")

@@ -1,6 +1,5 @@
 """Who is eligible: homes screened and kept, people not served found, needs shown by a survey."""
 
-import asyncio
 import threading
 from datetime import date
 from typing import Any
@@ -8,9 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from app.database import create_engine, create_sessions
-from app.domain.base import new_id, region_columns, slrt_now
-from app.workflow.eligibility import screening
+from app.domain.base import new_id, region_columns
 from tests.conftest import World
 from tests.flows import (
     KAUMAN,
@@ -153,31 +150,15 @@ def test_only_who_works_cases_there_reads_what_was_seen(world: World) -> None:
     assert world.as_("dpo").get(listed).json()["code"] == "role_not_allowed"
 
 
-def test_one_verdict_may_be_asked_for_by_itself(world: World) -> None:
-    at_home = home(world, decile=2)
-    old = person(world, at_home, "Karto", date(1950, 5, 1))
-    young = person(world, at_home, "Budi", date(2015, 5, 1), relation="child")
-    gone = home(world, decile=2, presence="moved")
-
-    async def ask(*asked: tuple[UUID, UUID | None, str]) -> list[Any]:
-        engine = create_engine(world.url)
-        async with create_sessions(engine, world.cluster.keys.data)() as session:
-            at = await slrt_now(session)
-            found = [await screening.screen(session, *one, at) for one in asked]
-        await engine.dispose()
-        return [one and one.verdict for one in found]
-
-    city = "BANSOS_LANSIA_KOTA"
-    assert asyncio.run(
-        ask(
-            (at_home, old, city), (at_home, young, city), (at_home, None, city),
-            (at_home, young, "BPNT"), (gone, None, "BPNT"), (at_home, new_id(), city),
-            (at_home, None, "NOWHERE"),
-        )
-    ) == ["eligible", "not_eligible", "eligible", "eligible", None, None, None]  # fmt: skip
-
-
 # ── who is eligible and not served ───────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("what", ["unserved", "coverage"])
+def test_nobody_is_told_of_a_region_that_there_is_not(world: World, what: str) -> None:
+    answer = world.as_("front.1").get(f"/programs/PKH/{what}", params={"region": "35.99"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "parameter_invalid")
+    (fault,) = answer.json()["errors"]
+    assert (fault["parameter"], fault["code"]) == ("region", "unknown_region")
 
 
 def unserved(world: World, program: str, region: str, who: str = "front.1", **query: Any) -> Any:

@@ -188,6 +188,7 @@ def test_nobody_has_more_than_twenty(world: World, receiver: Receiver, path: str
         ({"url": "https://user:pass@example.test/"}, "/url", "invalid_url"),
         ({"url": "https://example.test/" + "a" * 1000}, "/url", "too_long"),
         ({"url": "https://example.test/", "types": ["Complaint"]}, "/types/0", "invalid_format"),
+        ({"url": "https://example.test/", "types": ["visit.x"]}, "/types/0", "not_an_option"),
         ({"url": "https://example.test/", "region_codes": ["99"]}, "/region_codes/0",
             "unknown_region"),
         ({"url": "https://example.test/", "program_codes": ["NONE"]}, "/program_codes/0",

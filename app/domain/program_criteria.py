@@ -76,6 +76,14 @@ class CriteriaVersions:
         )
         return (await self.session.scalars(statement)).one_or_none()
 
+    async def forget_previews(self, program_code: str) -> None:
+        """Drafts were held against what was in force: their effect is to be shown anew."""
+        await self.session.execute(
+            sa.update(CriteriaVersion)
+            .where(V.program_code == program_code, V.state == CriteriaState.DRAFT)
+            .values(previewed_version=None)
+        )
+
     async def lock(self, id: UUID) -> CriteriaVersion:
         """The row as it is now, held until commit."""
         statement = sa.select(CriteriaVersion).where(V.id == id).with_for_update()

@@ -42,7 +42,7 @@ idempotency_key_missing|400|Kunci idempotensi wajib|An idempotency key is requir
 idempotency_key_invalid|400|Kunci idempotensi tidak sah|The idempotency key is not valid|Gunakan 16 sampai 128 huruf, angka, _ atau -.|Use 16 to 128 letters, digits, _ or -.
 idempotency_key_in_use|409|Permintaan yang sama sedang diproses|The same request is under way|Tunggu sebentar, lalu kirim lagi dengan kunci yang sama.|Wait a moment, then send it again under the same key.
 idempotency_key_reused|422|Kunci idempotensi dipakai untuk isi lain|The idempotency key was used for other content|Gunakan kunci baru untuk permintaan baru.|Use a new key for a new request.
-malformed_json|422|Isi bukan JSON yang sah|The body is not valid JSON|Kirim satu objek JSON dalam UTF-8, tanpa NaN, Infinity, atau nama ganda.|Send one JSON object in UTF-8, without NaN, Infinity or repeated names.
+malformed_json|422|Isi bukan JSON yang sah|The body is not valid JSON|Kirim satu objek JSON dalam UTF-8: tanpa NaN, Infinity, bilangan di luar jangkauan, atau nama ganda, dan paling dalam 32 tingkat.|Send one JSON object in UTF-8: without NaN, Infinity, numbers past any range or repeated names, and at most 32 levels deep.
 validation_failed|422|Isian tidak sah|The content is not valid|Lihat errors: setiap baris menyebut tempat dan alasannya.|See errors: each names the place and the reason.
 unknown_action|422|Tindakan tidak dikenal|There is no such action|Dokumentasi menyebut tindakan yang ada.|The documentation names the actions there are.
 action_data|422|Data tindakan tidak lengkap|The action needs more data|Lihat errors.|See errors.
@@ -106,7 +106,7 @@ no_rows|422|Berkas tanpa baris data|The file has no rows|Kirim berkas dengan bar
 unreadable_file|422|Berkas tidak dapat dibaca|The file cannot be read|Kirim CSV, atau xlsx yang utuh.|Send CSV, or an xlsx file that is whole.
 encoding_unknown|422|Pengodean tidak dikenal|The encoding is not known|Simpan berkas sebagai CSV UTF-8.|Save the file as CSV in UTF-8.
 wrong_columns|422|Kolom tidak sesuai|The columns are not those of the layout|Lihat result.missing dan result.unknown.|See result.missing and result.unknown.
-import_under_way|409|Impor lain sedang berjalan|Another import of this city is under way|Tunggu sampai selesai, atau batalkan.|Wait until it has ended, or cancel it.
+import_under_way|409|Impor lain sedang berjalan|Another import of this city is under way|Tunggu sampai operation_id selesai, atau batalkan.|Wait until operation_id has ended, or cancel it.
 newer_version_applied|409|Versi yang lebih baru sudah diterapkan|A newer version of this source has been applied|Periksa as_of.|Check as_of.
 operation_finished|409|Pekerjaan sudah selesai|The operation has ended already|Lihat status.|See status.
 abandoned|409|Pekerjaan ditinggalkan|The operation was abandoned|Jalankan lagi dengan berkas yang sama.|Run it again with the same file.
@@ -136,12 +136,12 @@ period_invalid|422|Jangka waktu tidak sah|The period is not valid|ends_on tidak 
 nothing_to_dispatch|409|Tidak ada yang dikirim|There is nothing to dispatch|Semua perubahan yang disetujui sudah ada dalam kiriman.|Every approved change is in a batch already.
 acknowledged_already|409|Sudah dijawab lain|It was acknowledged otherwise already|Lihat errors dan status baris itu; jawaban pusat tidak diubah.|See errors and the status of the row; the centre's answer is not changed.
 not_dispatchable|422|Belum disetujui atau sudah dikirim|It is not approved, or dispatched already|Lihat errors; hanya perubahan manager_approved yang dikirim.|See errors; only changes that are manager_approved are sent.
-malformed_file|422|Berkas tidak bisa dibaca|The file cannot be read|Kirim CSV UTF-8 dengan kolom change_id atau number, status, reason.|Send CSV in UTF-8 with the columns change_id or number, status, reason.
+malformed_file|422|Berkas tidak bisa dibaca|The file cannot be read|Kirim CSV UTF-8 dengan baris judul; errors menyebut kolom atau baris yang keliru.|Send CSV in UTF-8 with a header row; errors name the columns or the line at fault.
 feed_reset|410|Feed mulai dari awal|The feed has begun anew|Ambil ekspor lagi, lalu ikuti dari cursor yang tertera di sana.|Take an export again, then follow from the cursor that it states.
 too_early|409|Belum 120 hari|It is too early|Pemilik program punya 120 hari untuk menjawab.|Programme owners have 120 days to answer.
 contact_missing|409|Warga belum dihubungi|Nobody has tried to reach the citizen|Catat upaya menghubungi warga dulu.|Record an attempt to reach the citizen first.
 no_longer_changeable|409|Tidak bisa diubah lagi|It can no longer be changed|Lihat state; isian awal hanya bisa diubah sebelum ditugaskan.|See state; intake facts change only before it is assigned.
-preview_missing|409|Dampaknya belum ditunjukkan|Whom it affects has not been shown|Panggil preview untuk draf ini seperti adanya sekarang, lalu terbitkan.|Call preview for the draft as it is now, then publish it.
+preview_missing|409|Dampaknya belum ditunjukkan|Whom it affects has not been shown|Panggil preview untuk draf ini seperti adanya sekarang, juga bila versi lain terbit sesudah preview terakhir, lalu terbitkan.|Call preview for the draft as it is now, and again where another version was published since, then publish it.
 not_screened|409|Rumah tangga tidak disaring|The household is not screened|Rumah tangga ini sudah pindah, meninggal, tidak ditemukan, atau digabung.|The household has moved, died, was not found or was merged.
 no_criteria|409|Belum ada kriteria yang berlaku|No criteria are in force|Terbitkan kriteria program ini lebih dulu.|Publish criteria of the programme first.
 too_late_to_draft|409|Terlambat membuat rujukan|It is too late to draft a referral|Minta supervisor mengembalikan pengaduan.|Ask the supervisor to return the complaint.

@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import json
 import math
+import re
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from fastapi import Request
@@ -15,11 +16,13 @@ from starlette.requests import ClientDisconnect
 
 from app.domain.base import clean, has_forbidden_characters
 from app.domain.errors import Fault, Invalid, RequestTimeout, TooLarge, UnsupportedMediaType
+from app.routers.results import Malformed
 
 JSON_LIMIT = 1024 * 1024
 TABLE_LIMIT = 10 * JSON_LIMIT
 ARRIVES_WITHIN = 30.0
 DEPTH = 32
+INSIDE = re.compile(r"/items/(\d+)(.*)")
 # A client that is still writing cannot read an answer: what is too much is read and dropped.
 DRAINED_AT_MOST = 64 * JSON_LIMIT
 
@@ -154,11 +157,12 @@ def check_media_type(request: Request) -> None:
         raise UnsupportedMediaType("unsupported_media_type")
 
 
-def parse(body: bytes) -> tuple[Any, Any]:
+def parse(body: bytes, item_by_item: bool = False) -> tuple[Any, Any]:
     """The JSON as it was sent, and as it is used: in NFC, without bidi overrides.
 
     Raises Invalid `malformed_json` for what is no I-JSON (NaN, repeated names, lone surrogates)
-    and `validation_failed` for characters that no text may hold.
+    and `validation_failed` for characters that no text may hold. Where `items` are taken one by
+    one, an item with such characters becomes Malformed, and the others stay as they are.
     """
     try:
         sent = json.loads(
@@ -171,6 +175,8 @@ def parse(body: bytes) -> tuple[Any, Any]:
         used = _cleaned(sent, "", 0, faults)
     except (ValueError, RecursionError):
         raise Invalid("malformed_json") from None
+    if item_by_item:
+        faults = _refused_alone(used, faults)
     if faults:
         raise Invalid("validation_failed", tuple(faults[:50]))
     return sent, used
@@ -211,6 +217,20 @@ def _cleaned(value: Any, pointer: str, depth: int, faults: list[Fault]) -> Any:
             for name, one in value.items()
         }
     return value
+
+
+def _refused_alone(used: Any, faults: list[Fault]) -> list[Fault]:
+    """Put Malformed in the place of each item with faults; what is left is about the whole."""
+    found: dict[int, list[Fault]] = {}
+    left = []
+    for fault in faults:
+        if inside := INSIDE.match(fault.pointer or ""):
+            found.setdefault(int(inside[1]), []).append(replace(fault, pointer=inside[2]))
+        else:
+            left.append(fault)
+    for n, mine in found.items():
+        used["items"][n] = Malformed(tuple(mine))
+    return left
 
 
 def _safe(name: str) -> str:

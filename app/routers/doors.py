@@ -100,9 +100,10 @@ class BodyRequest(Request):
 
 class Door(APIRoute):
     """A route of the API. `open_` ones ask for no token; some take a file in a form, some a table
-    (CSV) beside JSON."""
+    (CSV) beside JSON; some take `items` that are refused one by one."""
 
     open_ = False
+    item_by_item = False
     takes_file = False
     takes_table = False
 
@@ -159,7 +160,7 @@ class Door(APIRoute):
                 arrived.body_bytes = body
             if takes_json and not table:
                 bodies.check_media_type(request)
-                sent, arrived.body_json = bodies.parse(body)
+                sent, arrived.body_json = bodies.parse(body, self.item_by_item)
             arrived.state.visit = Visit(
                 session, actor, now, subject, key, if_match, self._fingerprint(request, body), sent
             )
@@ -188,6 +189,12 @@ class TableDoor(Door):
     """A route that takes a table (CSV) as well; its body is then the bytes."""
 
     takes_table = True
+
+
+class ItemsDoor(Door):
+    """A route that takes many items at once: a bad one is refused alone."""
+
+    item_by_item = True
 
 
 class OpenDoor(Door):

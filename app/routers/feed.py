@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,13 +16,14 @@ from app.database import Sessions
 from app.domain.actors import Actor
 from app.domain.errors import BadRequest, Fault, Forbidden, Gone, Unauthenticated
 from app.domain.events import Events
-from app.domain.feed import KINDS, RETENTION, Feed, Standing, Types, may_read
+from app.domain.feed import RETENTION, Feed, Standing, Types, may_read
 from app.domain.principals import Principals
 from app.routers.deps import CurrentActor, CurrentVisit, CurrentWiring
 from app.routers.doors import Door, Visit, Wiring
 from app.routers.pages import Signed, next_link
 from app.routers.replies import JSON, NDJSON, preferred
 from app.routers.resources import Code, Count, Moment, Word, items, text
+from app.workflow.event_types import ASKED, instead_of
 
 router = APIRouter(prefix="/v1", tags=["integrators"], route_class=Door)
 PAGE_AT_MOST, WAIT_AT_MOST = 1000, 25
@@ -31,8 +31,6 @@ LOOKS_EVERY = 0.5
 LATEST = "latest"
 NUMBERS_AT_MOST, NUMBERS_AGAIN = 5, 0.02
 TYPES_AT_MOST = 50
-TYPE = re.compile(rf"({'|'.join(KINDS)})\.(\*|[a-z_]+)")
-OPTIONS = ", ".join(f"{kind}.*" for kind in KINDS)
 
 
 class EventData(BaseModel):
@@ -179,11 +177,13 @@ def types_of(types: str | None) -> Types:
     """`referral.sent,complaint.*` as types. Raises BadRequest."""
     if types is None:
         return Types()
-    found = [TYPE.fullmatch(one) for one in types.split(",")]
-    if len(found) > TYPES_AT_MOST or None in found:
-        fault = Fault("not_an_option", parameter="types", params={"options": OPTIONS})
+    asked = types.split(",")
+    unknown = [one for one in asked if one not in ASKED]
+    if len(asked) > TYPES_AT_MOST or unknown:
+        options = instead_of(unknown[0] if unknown else "")
+        fault = Fault("not_an_option", parameter="types", params={"options": options})
         raise BadRequest("parameter_invalid", (fault,))
-    return Types.of(types.split(","))
+    return Types.of(asked)
 
 
 @dataclass

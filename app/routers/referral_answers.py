@@ -16,7 +16,7 @@ from app.domain.errors import DomainError, Forbidden, PreconditionRequired
 from app.domain.identifiers import masked
 from app.domain.referrals import Referral, Referrals, ReferralState
 from app.routers.deps import CurrentActor, Now, Retry, Retrying, Session
-from app.routers.doors import Door, TableDoor
+from app.routers.doors import Door, ItemsDoor, TableDoor
 from app.routers.filled_tables import RowsOrTable
 from app.routers.referrals import ReferralActionRequest
 from app.routers.replies import reply
@@ -30,6 +30,7 @@ from app.workflow.referrals.batch import Wanted
 from app.workflow.referrals.table import DeclineReason
 
 router = APIRouter(prefix="/v1", tags=["referrals"], route_class=Door)
+items_router = APIRouter(prefix="/v1", tags=["referrals"], route_class=ItemsDoor)
 # Answers may also come as the file that an owner has filled in.
 answers_router = APIRouter(prefix="/v1", tags=["referrals"], route_class=TableDoor)
 OWNERS = (Role.AGENCY, Role.PROGRAM_MANAGER)
@@ -96,7 +97,7 @@ class ReferralAnswers(RowsOrTable):
         ]
 
 
-@router.post("/referrals/actions/batch", status_code=207, response_model=ReferralResults)
+@items_router.post("/referrals/actions/batch", status_code=207, response_model=ReferralResults)
 async def act_on_referrals(
     body: ReferralActions,
     request: Request,

@@ -32,6 +32,8 @@ class Malformed:
 
 def or_malformed(value: Any, read: Any) -> Any:
     """A validator around an item's own: what is wrong with one item refuses that item alone."""
+    if isinstance(value, Malformed):
+        return value
     try:
         return read(value)
     except ValidationError as error:

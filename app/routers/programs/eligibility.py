@@ -12,7 +12,7 @@ from app.domain.actors import SECRETARIAT, Actor, Role
 from app.domain.base import day_of
 from app.domain.criteria import Asked
 from app.domain.eligibility import Coverage, Eligibles, Found
-from app.domain.errors import Conflict, Forbidden
+from app.domain.errors import BadRequest, Conflict, Fault, Forbidden
 from app.domain.regions import Regions
 from app.routers.deps import CurrentActor, Now, Paged, PathName, Session
 from app.routers.doors import Door
@@ -50,11 +50,17 @@ class CoverageRead(BaseModel):
     receiving: Count
 
 
-def _regions(actor: Actor, code: str) -> tuple[str, ...]:
-    """Where the actor may ask for a programme. Raises Forbidden where nowhere."""
+async def _regions(session: AsyncSession, actor: Actor, code: str, region: str) -> tuple[str, ...]:
+    """Where the actor may ask for a programme. Raises Forbidden where nowhere.
+
+    Raises BadRequest for a region that there is not: "nobody" would be a false comfort.
+    """
     found = actor.regions(*READERS) + actor.regions_of_program(code, Role.PROGRAM_MANAGER)
     if not found:
         raise Forbidden("role_not_allowed")
+    if await Regions(session).unknown({region}):
+        fault = Fault("unknown_region", parameter="region")
+        raise BadRequest("parameter_invalid", (fault,))
     return found
 
 
@@ -85,7 +91,7 @@ async def list_unserved(
     Homes, or people where the programme is for single people.
     """
     await programs.get(session, code)
-    regions = _regions(actor, code)
+    regions = await _regions(session, actor, code, region)
     after = paging.after(UUID, _uuid_or_none)
     day = day_of(now)
     asked, _ = await _asked(session, code, day)
@@ -102,7 +108,7 @@ async def get_coverage(
 ) -> Response:
     """How far a programme reaches in each region directly under one; a village stands alone."""
     await programs.get(session, code)
-    regions = _regions(actor, code)
+    regions = await _regions(session, actor, code, region)
     day = day_of(now)
     asked, number = await _asked(session, code, day)
     found = (await Eligibles(session).coverage([asked], day, regions, region))[0]

@@ -2,18 +2,32 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from app.domain.base import line
 from app.domain.feed import KINDS
 from app.outgoing import URL_LIMIT
 from app.workflow.accounts import ProgramCodes, RegionCodes
+from app.workflow.event_types import ASKED, instead_of
 
 Url = Annotated[str, Field(min_length=1, max_length=URL_LIMIT)]
-Types = Annotated[
-    list[Annotated[str, Field(pattern=rf"^({'|'.join(KINDS)})\.(\*|[a-z_]+)$", max_length=60)]],
-    Field(max_length=50),
+
+
+def _told(type_: str) -> str:
+    if type_ not in ASKED:
+        raise PydanticCustomError(
+            "literal_error", "an unknown type of event", {"expected": instead_of(type_)}
+        )
+    return type_
+
+
+EventType = Annotated[
+    str,
+    Field(pattern=rf"^({'|'.join(KINDS)})\.(\*|[a-z_]+)$", max_length=60),
+    AfterValidator(_told),
 ]
+Types = Annotated[list[EventType], Field(max_length=50)]
 
 
 class EndpointDraft(BaseModel):

@@ -118,7 +118,8 @@ async def preview(
 ) -> Preview:
     """Count over the registry, in the actor's regions, who would gain and who would lose.
 
-    That it was shown is kept with the draft: no other draft is published.
+    That it was shown is kept with the draft, until another version is published: what it was held
+    against is then no longer what will be in force.
     """
     found = await CriteriaVersions(session).lock(version.id)
     if found.state is not CriteriaState.DRAFT:
@@ -141,9 +142,12 @@ async def publish(
 ) -> CriteriaVersion:
     """Let a draft hold from its first day on.
 
-    Raises Conflict `preview_missing` where nobody was shown whom it affects as it stands now, and
-    Invalid `begins_in_the_past` where people have been screened by another version meanwhile.
+    Raises Conflict `preview_missing` where nobody was shown whom it affects as it stands now, or
+    another version was published since, and Invalid `begins_in_the_past` where people have been
+    screened by another version meanwhile.
     """
+    # Of two that are published at once, each would wait for the other's preview.
+    await Programs(session).lock(version.program_code)
     found = await _lock_draft(session, version, read)
     if found.previewed_version != found.version:
         raise Conflict("preview_missing")
@@ -152,6 +156,7 @@ async def publish(
     found.state = CriteriaState.PUBLISHED
     found.published_by, found.published_at = actor.id, at
     found.version += 1
+    await CriteriaVersions(session).forget_previews(found.program_code)
     return found
 
 

@@ -83,25 +83,6 @@ def best(screened: Sequence[Screened], member_id: UUID | None) -> Screened | Non
     return min(mine, key=lambda one: BEST.index(one.verdict), default=None)
 
 
-async def screen(
-    session: AsyncSession,
-    household_id: UUID,
-    member_id: UUID | None,
-    program_code: str,
-    at: datetime,
-) -> Screened | None:
-    """What a programme's rule says now of a household, or of one member; nothing is kept.
-
-    None: the home or person is gone (dead, moved, merged), or the programme has no criteria in
-    force. A programme for single people, asked of a household, answers for whom it fits best.
-    """
-    day = day_of(at)
-    home = (await Homes(session).of([household_id], day)).get(household_id)
-    if home is None:
-        return None
-    return best(over(home, await in_force(session, day, program_code), day), member_id)
-
-
 async def screen_household(
     session: AsyncSession, actor: Actor, household: Household, at: datetime
 ) -> Screening:
