@@ -10,7 +10,6 @@ from tests import refusals
 from tests.conftest import World
 from tests.flows import (
     KAUMAN,
-    NATIONAL_ID,
     WATES,
     act,
     act_on_referral,
@@ -709,7 +708,7 @@ def test_whoever_surveyed_does_not_decide_on_it(world: World) -> None:
         "return_for_correction": {"note": NOTE},
     }.items():
         refused(act(world, "visits.and.decides", id, action, **body), 403, "four_eyes")
-    assert get(world, "visits.and.decides", id)["actions"] == ["set_priority"]
+    assert get(world, "visits.and.decides", id)["actions"] == ["transfer", "join", "set_priority"]
 
 
 def test_whoever_filed_it_does_not_decide_on_it(world: World) -> None:
@@ -1618,13 +1617,13 @@ def test_a_correction_names_a_household_of_the_city(world: World) -> None:
 
 
 def test_a_correction_warns_of_a_number_that_cannot_be(world: World) -> None:
-    complaint = file(world)
+    complaint = file(world, reporter={"name": "Bu Baru", "relation": "self"})
     assert complaint["warnings"] == []
     bad = {"national_id": "3576024599849001"}
     warned = patch(world, "puskesos.wates", complaint["id"], reporter=bad).json()
     assert warned["warnings"] == ["national_id_structure"]
     mended = patch(
-        world, "puskesos.wates", complaint["id"], reporter={"national_id": NATIONAL_ID}
+        world, "puskesos.wates", complaint["id"], reporter={"national_id": "3576024507849017"}
     ).json()
     assert mended["warnings"] == []
 

@@ -173,7 +173,7 @@ def test_what_lies_out_of_reach_is_no_region(world: World) -> None:
 def test_a_former_code_is_read_as_the_present_one(world: World) -> None:
     complaint = file(world, region_code="35.76.02.1002")
     assert complaint["region_code"] == "35.76.03.1003"
-    assert complaint["warnings"] == ["region_code_replaced"]
+    assert "region_code_replaced" in complaint["warnings"]
     assert world.as_("puskesos.meri").get(f"/complaints/{complaint['id']}").status_code == 200
     assert world.as_("puskesos.wates").get(f"/complaints/{complaint['id']}").status_code == 200
 
@@ -389,13 +389,17 @@ def test_a_national_id_that_cannot_be_warns_and_never_refuses(
     world: World, national_id: str, fits: bool
 ) -> None:
     warnings = [] if fits else ["national_id_structure"]
-    assert file(world, reporter=reporter(national_id=national_id))["warnings"] == warnings
+    assert of_numbers(file(world, reporter=reporter(national_id=national_id))) == warnings
     # Said once, whoever it is about; the family card has no such structure.
     both = file(
         world, reporter=reporter(national_id=national_id),
         subject={"national_id": national_id, "family_card_number": "9999999999999999"},
     )  # fmt: skip
-    assert both["warnings"] == warnings
+    assert of_numbers(both) == warnings
+
+
+def of_numbers(complaint: dict[str, Any]) -> list[str]:
+    return [one for one in complaint["warnings"] if one.startswith("national_id")]
 
 
 def test_numbers_are_masked_in_every_answer(world: World) -> None:

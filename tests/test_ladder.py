@@ -245,6 +245,7 @@ def test_a_level_lets_people_take_every_action_of_the_state(world: World) -> Non
     wait(world, 12.1, "unconfirmed")
     everything = {
         "approve", "answer", "reject", "return_for_correction", "withdraw", "set_priority",
+        "transfer", "join",
     }  # fmt: skip
     for who in (ELSEWHERE, THIRD, "manager"):
         assert actions(world, who, id) == everything

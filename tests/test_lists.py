@@ -647,7 +647,7 @@ def test_a_citizen_without_the_ticket_is_found_by_number_or_name(world: World) -
         reporter=reporter | {"relation": "family"},
         subject={"name": "Mbah Karto", "family_card_number": FAMILY_CARD},
     )
-    search = world.as_("puskesos.kauman")
+    search = world.as_("puskesos.wates")
     for asked in (
         {"national_id": "3576025203909007"},
         {"family_card_number": FAMILY_CARD},

@@ -123,16 +123,22 @@ VISITING = """
     approver: reject
     desk: withdraw
     desk supervisor manager: set_priority
+    secretariat supervisor manager: transfer
+    desk supervisor: join
 """
 # state -> who: which actions, when nobody is late.
 MAY: dict[ComplaintState, str] = {
     S.RECEIVED: """
         desk: resolve_now request_documents forward_to_secretariat reject withdraw
         desk supervisor manager: set_priority
+        secretariat supervisor manager: transfer
+        desk supervisor: join
     """,
     S.INCOMPLETE: """
         desk: complete_documents record_contact withdraw
         desk supervisor manager: set_priority
+        secretariat supervisor manager: transfer
+        desk supervisor: join
         system: archive
     """,
     S.AT_SECRETARIAT: """
@@ -141,6 +147,8 @@ MAY: dict[ComplaintState, str] = {
         secretariat: submit_without_visit
         secretariat supervisor: answer
         desk supervisor manager: set_priority
+        secretariat supervisor manager: transfer
+        desk supervisor: join
     """,
     S.ASSIGNED: VISITING,
     S.RETURNED: VISITING,
@@ -148,19 +156,25 @@ MAY: dict[ComplaintState, str] = {
         approver: return_for_correction approve answer reject
         desk: withdraw
         desk supervisor manager: set_priority
+        secretariat supervisor manager: transfer
+        desk supervisor: join
     """,
     S.AWAITING_MANAGER: """
         forwarder: return_to_supervisor forward answer reject
         desk: withdraw
         desk supervisor manager: set_priority
+        secretariat supervisor manager: transfer
+        desk supervisor: join
     """,
     S.FORWARDED: """
         system: settle
         manager head: close_unanswered
+        secretariat supervisor manager: transfer
     """,
     S.ANSWERED: """
         secretariat supervisor system: reassign
         assigned desk: deliver_answer
+        secretariat supervisor manager: transfer
     """,
     S.CLOSED: """
         secretariat: reopen
@@ -405,6 +419,10 @@ LEADS = {
     A.REOPEN: "closed > at_secretariat",
     A.SET_PRIORITY: "received incomplete at_secretariat assigned returned awaiting_supervisor"
                     " awaiting_manager > same",
+    A.TRANSFER: "received incomplete at_secretariat assigned returned awaiting_supervisor"
+                " awaiting_manager forwarded answered > same at_secretariat closed",
+    A.JOIN: "received incomplete at_secretariat assigned returned awaiting_supervisor"
+            " awaiting_manager > closed",
 }  # fmt: skip
 REFERRAL_LEADS = {
     RA.APPROVE: "draft > approved",
@@ -448,6 +466,7 @@ REASONS = {
     A.SET_PRIORITY: {
         S.ASSIGNED: "hospital no_food_or_shelter violence disaster not_an_emergency"
     },
+    A.TRANSFER: {S.ASSIGNED: "moved wrong_region", S.ANSWERED: "moved wrong_region"},
     RA.DECLINE: {
         R.SENT: "quota_full not_eligible already_served incomplete_file beneficiary_unreachable"
                 " deceased other"
@@ -667,7 +686,8 @@ def test_what_is_closed_is_taken_up_again_only_so_long() -> None:
     assert code_of(closed(15, told), A.REOPEN, "front") == "reopen_too_late"
     assert code_of(closed(1, told, reopened=1), A.REOPEN, "front") == "allowed"
     assert code_of(closed(1, told, reopened=2), A.REOPEN, "front") == "reopened_twice"
-    assert code_of(closed(1, Outcome.ARCHIVED), A.REOPEN, "front") == "action_not_allowed"
+    for elsewhere in (Outcome.ARCHIVED, Outcome.JOINED, Outcome.TRANSFERRED):
+        assert code_of(closed(1, elsewhere), A.REOPEN, "front") == "action_not_allowed"
     assert code_of(closed(365, Outcome.ARCHIVED), A.COMPLETE_DOCUMENTS, "puskesos") == "allowed"
     late = code_of(closed(366, Outcome.ARCHIVED), A.COMPLETE_DOCUMENTS, "puskesos")
     assert late == "action_not_allowed"

@@ -81,6 +81,18 @@ class Complaint(InRegion, Record, table=True):
             "ix_complaints_assigned_to", "assigned_to", "state",
             postgresql_where=sa.text("assigned_to is not null"),
         ),
+        sa.Index(
+            "ix_complaints_filed_village_code", "filed_village_code",
+            postgresql_where=sa.text("filed_village_code is not null"),
+        ),
+        # A person without a number is found by name.
+        sa.Index(
+            "ix_complaints_reporter_name", "regency_code", sa.text("lower(reporter_name::text)")
+        ),
+        sa.Index(
+            "ix_complaints_subject_name", "regency_code", sa.text("lower(subject_name::text)"),
+            postgresql_where=sa.text("subject_name is not null"),
+        ),
     )  # fmt: skip
 
     version: int = 1
@@ -112,7 +124,11 @@ class Complaint(InRegion, Record, table=True):
     documents_missing: list[str] = Field(default_factory=list, sa_type=JSON)
     registry_check: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     warnings: list[str] = Field(default_factory=list, sa_type=JSON)
+    # What it may be the same matter as; those were filed already.
+    possible_duplicates: list[UUID] = Field(default_factory=list, sa_type=ARRAY(sa.Uuid))
     submitted_by: UUID = Field(foreign_key="principals.id")
+    # The village it was filed for, once it was transferred: that office goes on reading it.
+    filed_village_code: str | None = Field(default=None, sa_type=CODE, max_length=13)
     received_at: datetime
     recorded_at: datetime
     pin_generation: int = 1
@@ -123,6 +139,8 @@ class Complaint(InRegion, Record, table=True):
     delivery: Delivery = Field(default=Delivery.PENDING, sa_type=enum_type(Delivery))
     reason: str | None = Field(default=None, max_length=60)
     answer: str | None = Field(default=None, max_length=4000)
+    # The same matter, filed before: that one goes on for both.
+    joined_into: UUID | None = Field(default=None, foreign_key="complaints.id")
     # clocks
     clock_from: datetime
     deadline_at: datetime
@@ -359,7 +377,7 @@ class Complaints:
                 C.subject_family_card_number_index == keys.blind(family_card_number)
             )
         else:
-            wanted = (name or "").casefold()
+            wanted = sa.func.lower(name)
             statement = statement.where(
                 sa.or_(
                     sa.func.lower(C.reporter_name) == wanted,
@@ -367,6 +385,11 @@ class Complaints:
                 )
             )
         return list(await self.session.scalars(statement))
+
+    async def in_sight(self, ids: Collection[UUID], actor: Actor, at: datetime) -> set[UUID]:
+        """Which of some complaints the actor sees."""
+        statement = sa.select(C.id).where(C.id.in_(ids), visible_to(actor, at))
+        return set(await self.session.scalars(statement))
 
     async def attempts(self, complaint: Complaint) -> list[DeliveryAttempt]:
         """The tries to tell the present answer."""
@@ -546,6 +569,14 @@ def nobody_left(role: Role, part: Callable[[Any], Any], in_the_city: bool = Fals
     return ~sa.exists(holder)
 
 
+def _filed_in(codes: tuple[str, ...]) -> Any:
+    """Complaints that were transferred away from regions: what was filed there is read there."""
+    village = C.filed_village_code
+    # The next character after the dot ends the range: an index serves it.
+    below = (sa.and_(village > f"{code}.", village < f"{code}/") for code in codes)
+    return sa.or_(village.in_(codes), *below)
+
+
 def cities(codes: tuple[str, ...]) -> tuple[str, ...]:
     """The regencies that scopes lie in; a wider scope stays as it is."""
     return tuple(dict.fromkeys(".".join(code.split(".")[:2]) for code in codes))
@@ -562,6 +593,8 @@ def visible_to(actor: Actor, at: datetime) -> Any:
         Role.DATA_PROTECTION_OFFICER,
     )
     seen = [within(C, offices)] if offices else []
+    if desks := actor.regions(Role.PUSKESOS_OFFICER):
+        seen.append(_filed_in(desks))
     if Scope.COMPLAINTS_SUBMIT in actor.scopes or actor.regions(
         Role.PUSKESOS_OFFICER, *SECRETARIAT
     ):

@@ -125,7 +125,7 @@ def _referral_reasons(actor: Actor) -> list[tuple[Why, Any]]:
     if offices := actor.regions(*SECRETARIAT):
         reasons.append((Why.POOL, sa.and_(within(T, offices), asked)))
     if desk := actor.regions(Role.PUSKESOS_OFFICER, *SECRETARIAT):
-        here = sa.and_(within(T, desk), untold)
+        here = sa.and_(within(C, desk), untold)
         reasons.append((Why.POOL, sa.and_(here, C.assigned_to.is_(None))))
         reasons.append((Why.ESCALATED, sa.and_(here, T.steps_taken >= 2)))
     if actor.regions(Role.FACILITATOR):

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field
 
-from app.domain.base import CODE, InRegion, Record, enum_type, within
+from app.domain.base import CODE, InRegion, Record, enum_type, region_of, within
 from app.domain.errors import NotFound
 from app.domain.identifiers import Keys
 from app.domain.vocabulary import Sector
@@ -106,6 +106,14 @@ class OtherNeeds:
         if need is None:
             raise NotFound
         return need
+
+    async def carry_over(self, complaint_id: UUID, into: Any) -> None:
+        """The needs of a complaint go to another one (a row with id and region columns)."""
+        await self.session.execute(
+            sa.update(OtherNeed)
+            .where(N.complaint_id == complaint_id)
+            .values(complaint_id=into.id, version=N.version + 1, **region_of(into))
+        )
 
     async def find(self, id: UUID) -> OtherNeed:
         """The row, whoever may see it, without holding it."""

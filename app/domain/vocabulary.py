@@ -94,6 +94,8 @@ class Outcome(StrEnum):
     UNANSWERED = "unanswered"
     WITHDRAWN = "withdrawn"
     ARCHIVED = "archived"
+    TRANSFERRED = "transferred"
+    JOINED = "joined"
 
 
 class Delivery(StrEnum):

@@ -59,6 +59,12 @@ unknown_household|422|Rumah tangga tidak dikenal|The household is not known|Guna
 unknown_member|422|Anggota rumah tangga tidak dikenal|The household member is not known|Gunakan id dari GET /v1/households/{id}.|Use an id from GET /v1/households/{id}.
 unknown_complaint|422|Pengaduan tidak dikenal|The complaint is not known|Pengaduan ini tidak ada, atau di luar wewenang Anda.|There is no such complaint, or it is out of your scope.
 unknown_facilitator|422|Fasilitator tidak dikenal|The facilitator is not known|Pilih fasilitator aktif dari GET /v1/facilitators.|Choose an active one from GET /v1/facilitators.
+same_region|422|Pengaduan sudah di wilayah itu|The complaint is in that region already|Sebut kelurahan lain, atau wilayah di luar kota.|Name another village, or a region outside the city.
+joined_into_itself|422|Pengaduan digabungkan ke dirinya sendiri|The complaint would be joined into itself|Sebut pengaduan yang lebih dahulu.|Name the earlier one.
+not_earlier|409|Pengaduan itu bukan yang lebih dahulu|That complaint is not the earlier one|Gabungkan yang kemudian ke yang lebih dahulu.|Join the later one into the earlier one.
+no_longer_open|409|Pengaduan itu sudah ditutup|That complaint is closed|Lanjutkan pengaduan ini sendiri; yang sudah digabungkan menyebut tujuannya di joined_into.|Let this one go its own way; one that was joined itself says into which in joined_into.
+not_the_same_person|409|Bukan orang atau rumah tangga yang sama|It is not about the same person or household|Periksa NIK, nomor KK, rumah tangga, atau nama dan kelurahan keduanya.|Compare national id, family card, household, or name and village of both.
+drafts_stay_behind|409|Rancangan tidak dapat ikut|Drafts could not go along|Pengaduan yang lebih dahulu sudah diputuskan; batalkan rancangan di sini, atau lanjutkan pengaduan ini sendiri.|The earlier one is decided already: cancel the drafts here, or let this one go its own way.
 same_facilitator|422|Fasilitator sudah ditugaskan|The facilitator is assigned already|Pilih fasilitator lain.|Choose another one.
 unknown_item|422|Rujukan bukan bagian pengaduan ini|The referral is no item of this complaint|Lihat referral_ids.|See referral_ids.
 unknown_reference|422|Rujukan data tidak dikenal|Something that was referred to is not known|Lihat errors.|See errors.
@@ -132,7 +138,7 @@ survey_incomplete|409|Survei belum lengkap|The survey is incomplete|Lihat errors
 reopen_too_late|409|Sudah lewat 14 hari|It was closed more than 14 days ago|Ajukan pengaduan baru.|File a new complaint.
 reopened_twice|409|Sudah dua kali dibuka lagi|It was reopened twice already|Ajukan pengaduan baru.|File a new complaint.
 quota_full|409|Kuota penuh|The quota is full|Tunggu giliran, atau minta pengelola program menaikkan kuota.|Wait for a place, or let the programme's manager raise the quota.
-no_letter|409|Tidak ada surat rujukan|There is no letter|Surat ada sejak rujukan dikirim, selama tidak ditolak atau dibatalkan.|There is one from the sending on, unless the referral was declined or cancelled.
+no_letter|409|Tidak ada surat|There is no letter|Surat ada sejak rujukan dikirim, selama tidak ditolak atau dibatalkan; atau sejak pengaduan dipindahkan ke kota lain.|There is one from the sending of a referral on, unless it was declined or cancelled; or from the transfer of a complaint to another city on.
 drafted_already|409|Rujukan sudah dibuat|A referral has been drafted of it already|Lihat referral_id.|See referral_id.
 quota_overlaps|409|Sudah ada kuota untuk wilayah dan waktu ini|There is a quota for this region and time already|Ubah kuota yang ada, atau pilih waktu lain.|Change the one there is, or choose another time.
 quota_in_use|409|Kuota sedang dipakai|The quota is in use|Masih ada rujukan yang memegang tempat atau menunggu.|Referrals still hold places in it or wait for one.

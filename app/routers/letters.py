@@ -1,8 +1,8 @@
-"""Referral letters over HTTP: the PDF for those who see the referral, its check for anybody."""
+"""Letters over HTTP: the PDF for those who see what it is about, its check for anybody."""
 
 import asyncio
 import math
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request, Response
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from app.domain.errors import TooManyRequests
 from app.domain.referrals import Referrals
+from app.domain.transfers import Transfers
 from app.routers.deps import (
     CurrentActor,
     CurrentSettings,
@@ -19,9 +20,11 @@ from app.routers.deps import (
 )
 from app.routers.doors import Door, OpenDoor
 from app.routers.replies import reply
+from app.workflow.complaints import transfer_letter
 from app.workflow.referrals.letter import GOOD, letter_of, render
 
 router = APIRouter(prefix="/v1", tags=["referrals"], route_class=Door)
+complaint_router = APIRouter(prefix="/v1", tags=["complaints"], route_class=Door)
 public_router = APIRouter(prefix="/v1", tags=["public"], route_class=OpenDoor)
 PDF = "application/pdf"
 # Looked for whatever its length: that a code cannot be one of ours is no answer of another kind.
@@ -29,18 +32,17 @@ LetterCode = Annotated[str, Path(json_schema_extra={"maxLength": 60})]
 
 
 class LetterCheck(BaseModel):
-    """Whether a letter is one of ours and its referral still stands. No more is said."""
+    """Whether a letter is one of ours and what it says still stands. No more is said."""
 
     valid: bool
 
 
-@router.get(
-    "/referrals/{referral_id}/letter",
-    response_class=Response,
-    responses={
-        200: {"content": {PDF: {"schema": {"type": "string", "maxLength": 10**6}}}},
-    },
-)
+AS_PDF: dict[int | str, dict[str, Any]] = {
+    200: {"content": {PDF: {"schema": {"type": "string", "maxLength": 10**6}}}}
+}
+
+
+@router.get("/referrals/{referral_id}/letter", response_class=Response, responses=AS_PDF)
 async def get_letter(
     referral_id: UUID,
     subject: Subject,
@@ -55,18 +57,42 @@ async def get_letter(
     """
     letter = await letter_of(session, subject, settings.base_url)
     file = await asyncio.to_thread(render, letter)
+    return _pdf(file, f"surat-rujukan-{subject.id}", subject.version)
+
+
+def _pdf(file: bytes, name: str, version: int) -> Response:
     headers = {
-        "Content-Disposition": f'inline; filename="surat-rujukan-{subject.id}.pdf"',
-        "ETag": f'"{subject.version}"',
+        "Content-Disposition": f'inline; filename="{name}.pdf"',
+        "ETag": f'"{version}"',
     }
     return Response(file, 200, headers, media_type=PDF)
+
+
+@complaint_router.get(
+    "/complaints/{complaint_id}/letter", response_class=Response, responses=AS_PDF
+)
+async def get_transfer_letter(
+    complaint_id: UUID,
+    subject: Subject,
+    session: Session,
+    actor: CurrentActor,
+    settings: CurrentSettings,
+) -> Response:
+    """The letter in Indonesian with which a complaint went to another city, ids masked.
+
+    With a QR code by which anybody can check it; the same bytes every time. A complaint that was
+    not transferred out of the city has none: 409 `no_letter`.
+    """
+    letter = await transfer_letter.letter_of(session, subject, settings.base_url)
+    file = await asyncio.to_thread(transfer_letter.render, letter)
+    return _pdf(file, f"surat-pengantar-{subject.ticket}", subject.version)
 
 
 @public_router.get("/public/letters/{code}", response_model=LetterCheck)
 async def check_letter(
     request: Request, code: LetterCode, session: Session, wiring: CurrentWiring
 ) -> Response:
-    """Whether a letter is valid: ours, and neither declined nor cancelled since.
+    """Whether a letter is valid: ours, and its referral neither declined nor cancelled since.
 
     Codes that do not exist are counted by address: whoever guesses is slowed down.
     """
@@ -76,6 +102,10 @@ async def check_letter(
         request.scope["rate_limit"] = (wiring.failures.policy, state)
         raise TooManyRequests("too_many_requests", retry_after=math.ceil(wait))
     referral = await Referrals(session).by_letter_code(code)
+    valid = referral is not None and referral.state in GOOD
     if referral is None:
-        wiring.failures.take(who)
-    return reply(LetterCheck(valid=referral is not None and referral.state in GOOD))
+        # That a complaint went to another city stays true.
+        valid = await Transfers(session).letter_by_code(code) is not None
+        if not valid:
+            wiring.failures.take(who)
+    return reply(LetterCheck(valid=valid))

@@ -3,7 +3,7 @@
 from app.domain.feed import KINDS
 from app.workflow import accounts, exports, households, ladder, other_needs, quotas, registry
 from app.workflow.complaint_documents import verbs as evidence
-from app.workflow.complaints import centre, surveys, verbs
+from app.workflow.complaints import centre, joining, surveys, transferring, verbs
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
 from app.workflow.dispatches import acknowledging
 from app.workflow.dispatches import overdue as undispatched
@@ -11,8 +11,10 @@ from app.workflow.dispatches import verbs as dispatches
 from app.workflow.eligibility import screening
 from app.workflow.referrals.table import DRAFTED, LINKED, UNLINKED
 from app.workflow.referrals.table import EVENT_TYPES as REFERRAL_EVENTS
+from app.workflow.referrals.table import MOVED as REFERRAL_MOVED
 from app.workflow.registry_changes import applying, deaths, merging
 from app.workflow.registry_changes import overdue as changes_overdue
+from app.workflow.registry_changes.table import CARRIED_OVER as REGISTRY_CARRIED_OVER
 from app.workflow.registry_changes.table import DRAFTED as REGISTRY_DRAFTED
 from app.workflow.registry_changes.table import EVENT_TYPES as REGISTRY_CHANGE_EVENTS
 from app.workflow.visits import table as visits
@@ -35,6 +37,8 @@ OTHER_EVENTS = {
     screening.SCREENED: "The household was screened for every programme; `screening_id`.",
     households.REVEALED: "A person's numbers were shown in full; the reason stands beside.",
     verbs.OUTCOME_CHANGED: "A later answer changed the outcome before it was told; `outcome`.",
+    transferring.LEFT: "It was transferred: for readers of the region it left; `region_to`.",
+    joining.JOINED_BY: "Another complaint was joined into this one; `complaint_id`.",
     verbs.FOUND: "A desk found the complaint by a search.",
     surveys.SAVED: "A survey draft was saved; `survey_version` is its new version.",
     surveys.ADDITIONAL: "The survey of a replaced facilitator was kept beside.",
@@ -45,11 +49,14 @@ OTHER_EVENTS = {
     ladder.OWNER_REMINDED: "A referral was past its date; `step` says who was told.",
     DRAFTED: "A referral was drafted from a survey, by a desk or for a waived document.",
     LINKED: "Another complaint holds the referral too.",
+    REFERRAL_MOVED: "A referral not sent yet goes along with its transferred complaint.",
     UNLINKED: "A complaint no longer holds the referral.",
     visits.OPENED: "A visit was opened and given to a facilitator; `kind`, `assigned_to`.",
     visits.REMINDED: "A visit was due; its facilitator was reminded.",
     visits.ESCALATED: "A visit was a day late; its supervisor was told.",
     visits.MOVED: "A visit goes to the household that its own was merged into, or back.",
+    visits.TRANSFERRED: "A visit goes along with its transferred complaint.",
+    visits.CARRIED_OVER: "A visit goes along with a complaint joined into another.",
     centre.AT_CENTRE: "The data has come to the centre or to a programme's owner.",
     dispatches.MADE: "Approved changes were put into a batch; `rows` says how many.",
     dispatches.UPLOADED: "The batch was given to the centre.",
@@ -61,6 +68,7 @@ OTHER_EVENTS = {
     exports.BEGUN: "An export was begun; `what`, `purpose` and `format`.",
     exports.ENDED: "It was given out whole; `rows` says how many.",
     REGISTRY_DRAFTED: "A registry change was written; `kind` and `origin`.",
+    REGISTRY_CARRIED_OVER: "It goes along with a complaint joined into another; `complaint_id`.",
     changes_overdue.REMINDED: "Who holds a registry change was reminded.",
     changes_overdue.ESCALATED: "A level of a registry change's ladder was reached.",
     applying.HOUSEHOLD_CHANGED: "A registry change was applied to a household, or taken back.",

@@ -128,13 +128,14 @@ async def tell_answer(session: AsyncSession, referral: Referral, at: datetime) -
     complaint = await Complaints(session).peek(referral.complaint_id)
     staff = await staff_of(session, referral.regency_code)
     number, due_at = referral.steps_taken, referral.next_step_at or at
-    desk = staff.holding(referral.village_code, Role.PUSKESOS_OFFICER, *SECRETARIAT)
-    people = [one.id for one in desk]
+    # The office that has the complaint now, wherever its referral was sent from.
+    here = complaint.village_code
+    people = [one.id for one in staff.holding(here, Role.PUSKESOS_OFFICER, *SECRETARIAT)]
     if number == 0 and complaint.assigned_to is not None:
         people = [complaint.assigned_to]
     elif number == 2:
-        supervisors = staff.holding(referral.village_code, Role.SUPERVISOR)
-        managers = staff.holding(referral.village_code, Role.MANAGER)
+        supervisors = staff.holding(here, Role.SUPERVISOR)
+        managers = staff.holding(here, Role.MANAGER)
         people = [one.id for one in supervisors or managers]
     stage = f"{referral.stage} tell"
     await tell_once(

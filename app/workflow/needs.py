@@ -253,6 +253,11 @@ async def draft_civil_documents(
     await draft(session, complaint, need, Origin.WAIVER, actor, at, held)
 
 
+def key_within(key: str, former: UUID, complaint: UUID) -> str:
+    """A beneficiary's key once their need has gone from one complaint to another."""
+    return key.replace(f"name:{former}:", f"name:{complaint}:", 1)
+
+
 def waives_identity(documents_waived: Sequence[dict[str, Any]]) -> bool:
     waived = {waiver["document"] for waiver in documents_waived}
     return bool(waived & {Document.ID_CARD, Document.FAMILY_CARD})

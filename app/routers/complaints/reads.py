@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor, Role
-from app.domain.complaints import Complaint, ComplaintState
-from app.domain.identifiers import Keys, masked
+from app.domain.complaints import Complaint, Complaints, ComplaintState
+from app.domain.identifiers import Keys, masked, masked_name
 from app.domain.principals import Principals
 from app.domain.vocabulary import (
     Category,
@@ -41,7 +41,8 @@ from app.routers.resources import (
 )
 from app.workflow.complaints.case import Case, cases
 from app.workflow.complaints.commands import ComplaintAction
-from app.workflow.complaints.filing import next_holder, opened
+from app.workflow.complaints.filing import next_holder, office_of, opened
+from app.workflow.complaints.joining import survivors
 from app.workflow.complaints.table import MACHINE
 
 NumberMasked = text(16)
@@ -79,8 +80,43 @@ class RegistryCheckRead(BaseModel):
     checked_by: UUID
 
 
+class NextHolder(BaseModel):
+    """The office that a complaint waits for now."""
+
+    role: Role
+    region_code: Code
+
+
+class PossibleDuplicate(BaseModel):
+    """A complaint that may be about the same matter: where to ask about it.
+
+    `id` only for those who see it.
+    """
+
+    id: UUID | None
+    ticket: Word
+    received_at: Moment
+    office: NextHolder
+
+
+class JoinedInto(BaseModel):
+    """The earlier complaint that goes on for this one, too, and where it stands."""
+
+    id: UUID
+    ticket: Word
+    state: ComplaintState
+    outcome: Outcome | None
+    delivery: Delivery
+    answer: Paragraph | None
+    informed_at: Moment | None
+
+
 class ComplaintRead(BaseModel):
-    """A complaint. State, outcome and delivery are three facts, never one."""
+    """A complaint. State, outcome and delivery are three facts, never one.
+
+    Of one that was joined into an earlier one (`joined_into`), answer, delivery and `informed_at`
+    are that one's: what is told there counts for both.
+    """
 
     id: UUID
     version: Count
@@ -103,6 +139,7 @@ class ComplaintRead(BaseModel):
     recorded_at: Moment
     state: ComplaintState
     outcome: Outcome | None
+    joined_into: JoinedInto | None
     delivery: Delivery
     reason: Word | None
     answer: Paragraph | None
@@ -128,13 +165,7 @@ class ComplaintRead(BaseModel):
     registry_change_ids: Ids
     actions: items(ComplaintAction, 40)  # type: ignore[valid-type]
     warnings: Words
-
-
-class NextHolder(BaseModel):
-    """The office that a complaint waits for now."""
-
-    role: Role
-    region_code: Code
+    possible_duplicates: items(PossibleDuplicate, 10)  # type: ignore[valid-type]
 
 
 class Receipt(BaseModel):
@@ -187,17 +218,21 @@ class EventRead(BaseModel):
 
 
 class FoundComplaint(BaseModel):
-    """A complaint as a search shows it to a desk: which it is and where it stands."""
+    """A complaint as a search shows it to a desk: which it is and where it stands.
 
-    id: UUID
+    Of one that the caller does not see only ticket, date and office are told; the rest is null.
+    """
+
+    id: UUID | None
     ticket: Word
-    kind: Kind
-    category: Category | None
-    region_code: Code
-    state: ComplaintState
-    outcome: Outcome | None
     received_at: Moment
-    reporter_name: Name
+    office: NextHolder
+    kind: Kind | None
+    category: Category | None
+    region_code: Code | None
+    state: ComplaintState | None
+    outcome: Outcome | None
+    reporter_name: Name | None
     subject_name: Name | None
 
 
@@ -209,7 +244,51 @@ async def read(
     found = await cases(session, complaints, at)
     people = {one.submitted_by for one in complaints} | {one.assigned_to for one in complaints}
     names = await Principals(session).names(people)
-    return [_read(session, case, actor, names) for case in found]
+    duplicates = await _duplicates(session, actor, complaints, at)
+    joined = [one.joined_into for one in complaints if one.joined_into is not None]
+    going_on = await survivors(Complaints(session), joined) if joined else {}
+    return [
+        _read(session, case, actor, names, duplicates)
+        if case.complaint.joined_into is None
+        else _joined(
+            _read(session, case, actor, names, duplicates), going_on[case.complaint.joined_into]
+        )
+        for case in found
+    ]
+
+
+def _joined(shown: ComplaintRead, into: Complaint) -> ComplaintRead:
+    """A complaint as it is shown once another goes on for it: both have one status."""
+    for name in ("answer", "delivery", "informed_at"):
+        setattr(shown, name, getattr(into, name))
+    facts = {name: getattr(into, name) for name in JoinedInto.model_fields}
+    shown.joined_into = JoinedInto.model_construct(**facts)
+    return shown
+
+
+async def _duplicates(
+    session: AsyncSession, actor: Actor, complaints: Sequence[Complaint], at: datetime
+) -> dict[UUID, PossibleDuplicate]:
+    """What the complaints are marked with, by id, as this caller may see it."""
+    ids = {id for one in complaints for id in one.possible_duplicates}
+    if not ids:
+        return {}
+    seen = await Complaints(session).in_sight(ids, actor, at)
+    return {
+        id: PossibleDuplicate.model_construct(
+            id=id if id in seen else None,
+            ticket=one.ticket,
+            received_at=one.received_at,
+            office=await office(session, one),
+        )
+        for id, one in (await Complaints(session).by_ids(ids)).items()
+    }
+
+
+async def office(session: AsyncSession, complaint: Complaint) -> NextHolder:
+    """The desk that a complaint belongs to."""
+    role, region_code = await office_of(session, complaint)
+    return NextHolder(role=role, region_code=region_code)
 
 
 async def read_one(
@@ -218,7 +297,13 @@ async def read_one(
     return (await read(session, actor, [complaint], at))[0]
 
 
-def _read(session: AsyncSession, case: Case, actor: Actor, names: dict[UUID, str]) -> ComplaintRead:
+def _read(
+    session: AsyncSession,
+    case: Case,
+    actor: Actor,
+    names: dict[UUID, str],
+    duplicates: dict[UUID, PossibleDuplicate],
+) -> ComplaintRead:
     one = case.complaint
     family_card_number = masked(opened(session, one, "subject_family_card_number"))
     subject = SubjectRead.model_construct(
@@ -251,28 +336,34 @@ def _read(session: AsyncSession, case: Case, actor: Actor, names: dict[UUID, str
         referral_ids=[item.id for item in case.items],
         registry_change_ids=[change.id for change in case.changes],
         actions=MACHINE.actions(case, actor),
+        joined_into=None,
+        possible_duplicates=[duplicates[id] for id in one.possible_duplicates if id in duplicates],
     )
 
 
 # Fields that are answered as they are stored.
 MADE = {
     "documents_seen", "documents_missing", "documents_waived", "escalation_level", "submitted_by",
-    "assigned_to", "registry_check",
+    "assigned_to", "registry_check", "joined_into", "possible_duplicates",
 }  # fmt: skip
 PLAIN = (ComplaintRead.model_fields.keys() & Complaint.model_fields.keys()) - MADE
 
 
 async def receipt(session: AsyncSession, complaint: Complaint) -> dict[str, Any]:
     """The facts of a receipt, without the PIN."""
-    holder = await next_holder(session, complaint)
+    now = complaint
+    if complaint.joined_into is not None:
+        into = complaint.joined_into
+        now = (await survivors(Complaints(session), [into]))[into]
+    holder = await next_holder(session, now)
     return {
         "ticket": complaint.ticket,
         "payload_sha256": complaint.payload_sha256,
         "received_at": complaint.received_at,
         "recorded_at": complaint.recorded_at,
         "next_holder": NextHolder(role=holder[0], region_code=holder[1]) if holder else None,
-        "due_at": complaint.due_at,
-        "deadline_at": complaint.deadline_at,
+        "due_at": now.due_at,
+        "deadline_at": now.deadline_at,
     }
 
 
@@ -284,3 +375,21 @@ async def filing(session: AsyncSession, actor: Actor, complaint: Complaint, at: 
             pin=Keys.of(session).pin_of(complaint.id, complaint.pin_generation),
         ),
     )
+
+
+async def found(session: AsyncSession, complaint: Complaint, in_sight: bool) -> FoundComplaint:
+    """A complaint that a search has found."""
+    where = await office(session, complaint)
+    facts: dict[str, Any] = dict.fromkeys(FoundComplaint.model_fields)
+    facts |= {"ticket": complaint.ticket, "received_at": complaint.received_at, "office": where}
+    if in_sight:
+        facts |= {
+            name: getattr(complaint, name)
+            for name in ("id", "kind", "category", "state", "outcome")
+        }
+        facts |= {
+            "region_code": complaint.village_code,
+            "reporter_name": masked_name(complaint.reporter_name),
+            "subject_name": masked_name(complaint.subject_name or "") or None,
+        }
+    return FoundComplaint.model_construct(**facts)

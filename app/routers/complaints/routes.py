@@ -21,7 +21,7 @@ from app.domain.complaints import (
 )
 from app.domain.errors import Fault, Forbidden, Invalid, NotFound
 from app.domain.events import Events
-from app.domain.identifiers import birth_date_in, masked_name
+from app.domain.identifiers import birth_date_in
 from app.domain.principals import Principals
 from app.domain.programs import Programs
 from app.domain.vocabulary import Category, Channel, Kind, Outcome, Priority, Sector
@@ -47,7 +47,7 @@ from app.routers.deps import (
 from app.routers.doors import CREATES, FINDERS, Door
 from app.routers.pages import FAR, Page, Paging
 from app.routers.replies import reply
-from app.workflow.complaints import filing, verbs
+from app.workflow.complaints import duplicates, filing, verbs
 from app.workflow.complaints.case import Case
 from app.workflow.complaints.commands import ComplaintAction
 from app.workflow.complaints.filing import ComplaintDraft, RegionCode
@@ -167,7 +167,10 @@ async def search_complaints(
     now: Now,
     paging: Paged,
 ) -> Response:
-    """Find a citizen's complaints without the ticket; masked, city-wide, and on record."""
+    """Find a citizen's complaints without the ticket; masked, city-wide, and on record.
+
+    Of those that the caller does not see: ticket, date and office.
+    """
     regions = check_checker(actor)
     if not (query.national_id or query.family_card_number or query.name):
         raise Invalid("criterion_required", (Fault("criterion_required", ""),))
@@ -181,25 +184,10 @@ async def search_complaints(
     found = [one for one in page if born is None or _born_on(session, one, born)]
     for one in found:
         log(session, verbs.FOUND, one, actor, now)
+    seen = await Complaints(session).in_sight([one.id for one in found], actor, now)
+    shown = [await reads.found(session, one, one.id in seen) for one in found]
     return reply(
-        Page[FoundComplaint].model_construct(
-            items=[
-                FoundComplaint(
-                    id=one.id,
-                    ticket=one.ticket,
-                    kind=one.kind,
-                    category=one.category,
-                    region_code=one.village_code,
-                    state=one.state,
-                    outcome=one.outcome,
-                    received_at=one.received_at,
-                    reporter_name=masked_name(one.reporter_name),
-                    subject_name=masked_name(one.subject_name) if one.subject_name else None,
-                )
-                for one in found
-            ],
-            next_cursor=following,
-        ),
+        Page[FoundComplaint].model_construct(items=shown, next_cursor=following),
         headers=paging.link(following),
     )
 
@@ -244,12 +232,18 @@ async def change_complaint(
         actor,
         subject.id,
         changes.changed(),
-        partial(_write, session, changes),
+        partial(_correct, session, changes),
         version,
         now,
     )
     retry.remember(200, complaint_id=complaint.id)
     return await _answer(session, actor, complaint, now)
+
+
+async def _correct(session: AsyncSession, changes: ComplaintChanges, complaint: Complaint) -> None:
+    await _write(session, changes, complaint)
+    if changes.model_fields_set & ABOUT_THE_MATTER:
+        await duplicates.mark(session, [complaint], corrected=True)
 
 
 async def _write(session: AsyncSession, changes: ComplaintChanges, complaint: Complaint) -> None:
@@ -274,6 +268,10 @@ async def _write(session: AsyncSession, changes: ComplaintChanges, complaint: Co
         if "national_id" in sent:
             filing.write_reporter_number(session, complaint, changes.reporter.national_id)
     filing.warn_of_numbers(session, complaint)
+
+
+# By a correction of these a complaint may come to be like another, or not be so any more.
+ABOUT_THE_MATTER = {"kind", "category", "subject", "reporter"}
 
 
 async def _check_changes(

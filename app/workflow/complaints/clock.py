@@ -42,6 +42,26 @@ def set_clocks(complaint: Complaint) -> None:
     complaint.next_step_at = step_moment(complaint, complaint.steps_taken)
 
 
+def share_promise(complaint: Complaint, other: Complaint, at: datetime) -> None:
+    """Another complaint about the same matter is joined into this one: the earlier deadline holds,
+    and an emergency stays one. What is handled already has kept its promise, or broken it."""
+    if complaint.handled_at is not None:
+        return
+    mine, theirs = _end(complaint, at), _end(other, at)
+    if other.priority is Priority.EMERGENCY:
+        complaint.priority = Priority.EMERGENCY
+    complaint.clock_from += min(mine, theirs) - _end(complaint, at)
+    if theirs < mine:
+        complaint.breached_at = complaint.breached_at or other.breached_at
+    set_clocks(complaint)
+
+
+def _end(complaint: Complaint, at: datetime) -> datetime:
+    """When the promise would end if a pause under way ended now."""
+    paused = at - complaint.paused_since if complaint.paused_since else timedelta(0)
+    return deadline(complaint) + paused
+
+
 def enter(complaint: Complaint, state: ComplaintState, at: datetime) -> None:
     """Begin a stage: also for a reassignment, which keeps the state."""
     complaint.state = state

@@ -46,6 +46,8 @@ class ComplaintAction(StrEnum):
     DELIVER_ANSWER = "deliver_answer"
     WITHDRAW = "withdraw"
     REOPEN = "reopen"
+    TRANSFER = "transfer"
+    JOIN = "join"
     SET_PRIORITY = "set_priority"
 
 
@@ -142,6 +144,20 @@ class AnswerDelivered(ActionData):
     proof_document_id: UUID | None = None
 
 
+class Destination(ActionData):
+    """Where a complaint goes: a village of the city, or a place outside it, as far as known."""
+
+    region_code: Annotated[
+        str, Field(pattern=r"^[0-9]{2}\.[0-9]{2}(\.[0-9]{2}(\.[0-9]{4})?)?$", max_length=13)
+    ]
+
+
+class Earlier(ActionData):
+    """The complaint about the same matter that was filed before and goes on for both."""
+
+    into: UUID
+
+
 class NewPriority(ActionData):
     priority: Priority
 
@@ -162,6 +178,8 @@ DATA: dict[ComplaintAction, type[ActionData]] = {
     A.RETURN_FOR_CORRECTION: FieldsToCorrect,
     A.APPROVE: Refusals,
     A.DELIVER_ANSWER: AnswerDelivered,
+    A.TRANSFER: Destination,
+    A.JOIN: Earlier,
     A.SET_PRIORITY: NewPriority,
 }
 

@@ -29,7 +29,7 @@ from app.domain.vocabulary import (
 )
 from app.workflow import needs
 from app.workflow.complaint_documents.naming import check_named
-from app.workflow.complaints import centre, clock, surveys
+from app.workflow.complaints import centre, clock, duplicates, surveys
 from app.workflow.complaints.case import Case
 from app.workflow.complaints.commands import Command, ComplaintAction, Refusal
 from app.workflow.parties import MANAGER, told
@@ -83,7 +83,7 @@ def effect(action: ComplaintAction) -> Callable[[Effect], Effect]:
 @effect(A.RESOLVE_NOW)
 async def resolve_now(do: Doing) -> ComplaintState:
     do.complaint.answer = do.command.note
-    await _conclude(do, Outcome.RESOLVED)
+    await conclude(do, Outcome.RESOLVED)
     _told(do)
     return S.CLOSED
 
@@ -126,7 +126,7 @@ async def record_contact(do: Doing) -> ComplaintState:
 
 @effect(A.ARCHIVE)
 async def archive(do: Doing) -> ComplaintState:
-    await _conclude(do, Outcome.ARCHIVED)
+    await conclude(do, Outcome.ARCHIVED)
     clock.resume(do.complaint, do.at)
     do.complaint.closed_at = do.at
     return S.CLOSED
@@ -141,6 +141,9 @@ async def forward_to_secretariat(do: Doing) -> ComplaintState:
     elif check.get("outcome") == CheckOutcome.SIMILAR and do.command.data is not None:
         chosen = _candidate(check, do.command.data.household_id)
         one.household_id = await _standing(do, chosen) if chosen else None
+    if one.household_id is not None:
+        # Another of the household may have come with the same.
+        await duplicates.mark(do.session, [one], corrected=True)
     if needs.waives_identity(one.documents_waived):
         await needs.draft_civil_documents(do.session, one, do.actor, do.at)
     return S.AT_SECRETARIAT
@@ -269,7 +272,7 @@ async def forward(do: Doing) -> ComplaintState:
 @effect(A.ANSWER)
 async def answer(do: Doing) -> ComplaintState:
     do.complaint.answer = do.command.note
-    await _conclude(do, Outcome.RESOLVED)
+    await conclude(do, Outcome.RESOLVED)
     return S.ANSWERED
 
 
@@ -279,7 +282,7 @@ async def reject(do: Doing) -> ComplaintState:
     one.answer = do.command.note
     one.reason = do.command.reason
     one.rejected_by = [*one.rejected_by, do.actor.id]
-    await _conclude(do, Outcome.REJECTED)
+    await conclude(do, Outcome.REJECTED)
     return S.ANSWERED
 
 
@@ -332,7 +335,7 @@ async def deliver_answer(do: Doing) -> ComplaintState:
 
 @effect(A.WITHDRAW)
 async def withdraw(do: Doing) -> ComplaintState:
-    await _conclude(do, Outcome.WITHDRAWN)
+    await conclude(do, Outcome.WITHDRAWN)
     clock.resume(do.complaint, do.at)
     _told(do)
     return S.CLOSED
@@ -404,7 +407,7 @@ async def _items(do: Doing) -> list[Any]:
     return (await Referrals(do.session).items_of([do.complaint.id], lock=True))[do.complaint.id]
 
 
-async def _conclude(do: Doing, outcome: Outcome) -> None:
+async def conclude(do: Doing, outcome: Outcome) -> None:
     """What is decided without a programme: what was prepared for one is cancelled."""
     do.complaint.outcome = outcome
     await registry_items.cancel(do.session, do.complaint, do.at)

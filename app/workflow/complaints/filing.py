@@ -26,7 +26,7 @@ from app.domain.vocabulary import (
     Relation,
     Sector,
 )
-from app.workflow.complaints import clock
+from app.workflow.complaints import clock, duplicates
 from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ComplaintAction
 from app.workflow.complaints.table import EVENT_TYPES, MACHINE
@@ -125,6 +125,7 @@ async def file(
     complaint.payload_sha256 = payload_sha256
     complaint.warnings = warnings
     warn_of_numbers(session, complaint)
+    await duplicates.mark(session, [complaint])
     complaints.add(complaint)
     log(
         session, EVENT_TYPES[ComplaintAction.SUBMIT], complaint, actor, at,
@@ -145,6 +146,14 @@ HOLDERS: dict[ComplaintState, tuple[Role, str]] = {
 }
 
 
+async def office_of(session: AsyncSession, complaint: Complaint) -> tuple[Role, str]:
+    """The desk that a complaint belongs to, wherever it stands: where one may ask about it."""
+    staff = await staff_of(session, complaint.regency_code)
+    if staff.holding(complaint.village_code, Role.PUSKESOS_OFFICER):
+        return Role.PUSKESOS_OFFICER, complaint.village_code
+    return Role.FRONT_OFFICE, complaint.regency_code
+
+
 async def next_holder(session: AsyncSession, complaint: Complaint) -> tuple[Role, str] | None:
     """The office a complaint waits for now; None once it is closed.
 
@@ -157,10 +166,7 @@ async def next_holder(session: AsyncSession, complaint: Complaint) -> tuple[Role
         return role, getattr(complaint, level)
     if complaint.state is ComplaintState.ANSWERED and complaint.assigned_to is not None:
         return Role.FACILITATOR, complaint.village_code
-    staff = await staff_of(session, complaint.regency_code)
-    if staff.holding(complaint.village_code, Role.PUSKESOS_OFFICER):
-        return Role.PUSKESOS_OFFICER, complaint.village_code
-    return Role.FRONT_OFFICE, complaint.regency_code
+    return await office_of(session, complaint)
 
 
 async def _village(

@@ -98,9 +98,9 @@ def still_completable(case: Case, _: Actor, __: Any) -> bool:
 
 
 @guard(Conflict, "action_not_allowed")
-def not_archived(case: Case, _: Actor, __: Any) -> bool:
-    """An archived complaint goes on by its documents, not by reopening it."""
-    return case.complaint.outcome is not Outcome.ARCHIVED
+def not_elsewhere(case: Case, _: Actor, __: Any) -> bool:
+    """What was archived, joined or transferred goes on elsewhere, not by reopening it."""
+    return case.complaint.outcome not in (Outcome.ARCHIVED, Outcome.JOINED, Outcome.TRANSFERRED)
 
 
 @guard(Conflict, "reopen_too_late")

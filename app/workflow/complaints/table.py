@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from app.domain.complaints import BEFORE_FORWARDED, ComplaintState
+from app.domain.complaints import BEFORE_FORWARDED, OPEN, ComplaintState
 from app.workflow.complaints.commands import ComplaintAction
 from app.workflow.complaints.guards import (
     approved_by_another,
@@ -10,7 +10,7 @@ from app.workflow.complaints.guards import (
     contact_tried,
     documents_complete,
     household_named,
-    not_archived,
+    not_elsewhere,
     not_rejected_before,
     owner_had_its_time,
     reopened_at_most_twice,
@@ -42,6 +42,9 @@ SAME = None
 NOT_OURS = ("out_of_area", "not_a_slrt_matter")
 NOT_TRUE = (*NOT_OURS, "false_statement", "no_contact", "other")
 HANDED_BACK = ("conflict_of_interest", "ill", "unreachable", "workload")
+MOVED, WRONG_REGION = "moved", "wrong_region"
+# What the facilitator had goes to the new office's secretariat.
+VISITING = (S.ASSIGNED, S.RETURNED)
 URGENT = ("hospital", "no_food_or_shelter", "violence", "disaster", "not_an_emergency")
 FOUR_EYES = (surveyed_by_another, not_rejected_before)
 OTHER_EYES = (approved_by_another, not_rejected_before)
@@ -137,7 +140,12 @@ MACHINE = Machine[ComplaintState, ComplaintAction](
         Transition((S.ANSWERED,), A.DELIVER_ANSWER, (SAME, S.CLOSED), by(ASSIGNED, DESK)),
         Transition(BEFORE_FORWARDED, A.WITHDRAW, (S.CLOSED,), by(DESK), note=True),
         Transition((S.CLOSED,), A.REOPEN, (S.AT_SECRETARIAT,), by(SECRETARIAT),
-            (not_archived, reopened_in_time, reopened_at_most_twice)),
+            (not_elsewhere, reopened_in_time, reopened_at_most_twice)),
+        Transition(tuple(s for s in OPEN if s not in VISITING), A.TRANSFER, (SAME, S.CLOSED),
+            by(SECRETARIAT, SUPERVISOR, MANAGER), reasons=(MOVED, WRONG_REGION)),
+        Transition(VISITING, A.TRANSFER, (S.AT_SECRETARIAT, S.CLOSED),
+            by(SECRETARIAT, SUPERVISOR, MANAGER), reasons=(MOVED, WRONG_REGION)),
+        Transition(BEFORE_FORWARDED, A.JOIN, (S.CLOSED,), by(DESK, SUPERVISOR)),
         Transition(BEFORE_FORWARDED, A.SET_PRIORITY, (SAME,), by(DESK, SUPERVISOR, MANAGER),
             reasons=URGENT),
     ),
@@ -170,5 +178,7 @@ EVENT_TYPES: dict[ComplaintAction, str] = {
     A.DELIVER_ANSWER: "complaint.answer_delivered",
     A.WITHDRAW: "complaint.withdrawn",
     A.REOPEN: "complaint.reopened",
+    A.TRANSFER: "complaint.transferred",
+    A.JOIN: "complaint.joined",
     A.SET_PRIORITY: "complaint.priority_set",
 }

@@ -43,9 +43,10 @@ OUTCOME_CHANGED = "complaint.outcome_changed"
 # By these a registry change may be rejected or withdrawn.
 ENDS_CHANGES = (
     A.SUBMIT_SURVEY, A.APPROVE, A.RESOLVE_NOW, A.ANSWER, A.REJECT, A.WITHDRAW,
+    A.TRANSFER,
 )  # fmt: skip
 # Begun anew for somebody else, though the state stays.
-RESTARTS = (A.REASSIGN,)
+RESTARTS = (A.REASSIGN, A.TRANSFER)
 # What decides on registry changes, and may write them.
 DECISIONS = (A.APPROVE, A.FORWARD)
 
@@ -66,7 +67,7 @@ async def act(
     held: list[RegistryChange] = []
     if command.action in DECISIONS:
         held = await holding.hold_complaint(session, id)
-    complaint, others = await _lock(session, id, command.action, held)
+    complaint, others = await _lock(session, id, command, held)
     MACHINE.check_role(complaint, command.action, actor)
     at = max(at, complaint.stage_entered_at)
     if command.action is A.SUBMIT_SURVEY:
@@ -89,12 +90,17 @@ async def act(
 
 
 async def _lock(
-    session: AsyncSession, id: UUID, action: ComplaintAction, held: Sequence[RegistryChange]
+    session: AsyncSession, id: UUID, command: Command, held: Sequence[RegistryChange]
 ) -> tuple[Complaint, list[Complaint]]:
     """The complaint, and others whose referrals wait for a registry change that came with it, or
-    for one of those held, which may fall with it."""
+    for one of those held, which may fall with it.
+
+    The one to join into is held with it, in the order of ids, whichever of them is asked for.
+    """
     waiting = await holding.touched(session, held)
-    if action in ENDS_CHANGES:
+    if command.action is A.JOIN and command.data is not None:
+        await Complaints(session).lock_all(sorted({id, command.data.into}))
+    if command.action in ENDS_CHANGES:
         waiting |= set(await WaitingReferrals(session).holders_waiting_on(id))
     if waiting <= {id}:
         return await Complaints(session).lock(id), []

@@ -74,6 +74,12 @@ def _owning(name: str, *roles: Role) -> Party:
     return Party(name, roles, could, could)
 
 
+def _at_its_desk(actor: Actor, case: Any) -> bool:
+    # A complaint may have been transferred since its referral was sent.
+    return actor.holds(case.complaint.village_code, *DESK.roles)
+
+
+ITS_DESK = Party(DESK.name, DESK.roles, _at_its_desk, _at_its_desk)
 OWNER = _owning("agency or program_manager", Role.AGENCY, Role.PROGRAM_MANAGER)
 AGENCY = _owning("agency", Role.AGENCY)
 
@@ -130,7 +136,7 @@ MACHINE = Machine[ReferralState, ReferralAction](
         Transition((R.APPROVED,), A.RETURN, (R.DRAFT,), by(SYSTEM)),
         Transition(UNDECIDED, A.CANCEL, (R.CANCELLED,), by(SECRETARIAT, MANAGER, SYSTEM),
             reasons=ANY_REASON),
-        Transition(TOLD, A.DELIVER_ANSWER, (SAME,), by(ASSIGNED, DESK)),
+        Transition(TOLD, A.DELIVER_ANSWER, (SAME,), by(ASSIGNED, ITS_DESK)),
         Transition((R.GRANTED,), A.CONFIRM_BENEFIT, (R.BENEFIT_CONFIRMED,), by(ASSIGNED, AGENCY)),
     ),
 )
@@ -152,3 +158,4 @@ EVENT_TYPES: dict[ReferralAction, str] = {
     A.CONFIRM_BENEFIT: "referral.benefit_confirmed",
 }
 DRAFTED, LINKED, UNLINKED = "referral.drafted", "referral.linked", "referral.unlinked"
+MOVED = "referral.transferred"

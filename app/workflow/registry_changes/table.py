@@ -242,3 +242,4 @@ EVENT_TYPES: dict[ChangeAction, str] = {
     A.UNDO: "registry_change.undone",
 }
 DRAFTED = "registry_change.drafted"
+CARRIED_OVER = "registry_change.carried_over"

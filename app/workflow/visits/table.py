@@ -73,4 +73,5 @@ EVENT_TYPES: dict[VisitAction, str] = {
     A.CANCEL: "visit.cancelled",
 }
 OPENED, REMINDED, ESCALATED = "visit.opened", "visit.reminded", "visit.escalated"
-MOVED = "visit.household_merged"
+MOVED, TRANSFERRED = "visit.household_merged", "visit.transferred"
+CARRIED_OVER = "visit.carried_over"
