@@ -36,6 +36,7 @@ from app.routers import (
     operations,
     other_needs,
     programs,
+    public,
     quotas,
     reference,
     referral_answers,
@@ -177,6 +178,7 @@ def create_app(
         sweeps.router, visits.router, households.router, dossiers.router, imports.router,
         operations.router, dispatches.router, dispatches.answers_router, letters.router,
         letters.public_router, other_needs.router, feed.router, exports.router, webhooks.router,
+        public.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

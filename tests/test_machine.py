@@ -12,7 +12,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 import pytest
 
-from app.domain.actors import SYSTEM, Actor, Grant, PrincipalKind, Role, Scope
+from app.domain.actors import CITIZEN, SYSTEM, Actor, Grant, PrincipalKind, Role, Scope
 from app.domain.complaints import Complaint, ComplaintState
 from app.domain.errors import Conflict, DomainError, Forbidden, Invalid
 from app.domain.referrals import Referral, ReferralState

@@ -17,6 +17,7 @@ from app.domain import (
     program_criteria,
     programs,
     quotas,
+    ratings,
     referrals,
     regions,
     registry_changes,
@@ -32,7 +33,7 @@ from app.domain import (
 TABLES = (
     complaints, deployment, dispatches, events, feed, households, idempotency_keys,
     notifications, operations, other_needs, principals, program_criteria, programs, quotas,
-    referrals, regions, registry_changes, registry_rows, routes, screenings, surveys,
+    ratings, referrals, regions, registry_changes, registry_rows, routes, screenings, surveys,
     sweep_runs, visits, webhooks,
 )  # fmt: skip
 metadata = SQLModel.metadata

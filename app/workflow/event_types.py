@@ -2,6 +2,7 @@
 
 from app.domain.feed import KINDS
 from app.workflow import accounts, exports, households, ladder, other_needs, quotas, registry
+from app.workflow.citizens import pins, ratings
 from app.workflow.complaints import centre, surveys, verbs
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
 from app.workflow.dispatches import acknowledging
@@ -33,6 +34,8 @@ OTHER_EVENTS = {
     households.REVEALED: "A person's numbers were shown in full; the reason stands beside.",
     verbs.OUTCOME_CHANGED: "A later answer changed the outcome before it was told; `outcome`.",
     verbs.FOUND: "A desk found the complaint by a search.",
+    pins.REISSUED: "A desk gave a new PIN; `documents_seen` says against what.",
+    ratings.RATED: "The citizen said how content they are; `satisfaction`, 1 to 5.",
     surveys.SAVED: "A survey draft was saved; `survey_version` is its new version.",
     surveys.ADDITIONAL: "The survey of a replaced facilitator was kept beside.",
     ladder.REMINDED: "The holder was reminded; `told` says how many people.",

@@ -26,6 +26,7 @@ from app.workflow.machine import Ladder, Machine, Rung, Transition, by
 from app.workflow.parties import (
     APPROVER,
     ASSIGNED,
+    CITIZEN,
     DESK,
     FORWARDER,
     HEAD,
@@ -135,8 +136,8 @@ MACHINE = Machine[ComplaintState, ComplaintAction](
         Transition((S.FORWARDED,), A.CLOSE_UNANSWERED, (S.ANSWERED,), by(MANAGER, HEAD),
             (owner_had_its_time,), note=True),
         Transition((S.ANSWERED,), A.DELIVER_ANSWER, (SAME, S.CLOSED), by(ASSIGNED, DESK)),
-        Transition(BEFORE_FORWARDED, A.WITHDRAW, (S.CLOSED,), by(DESK), note=True),
-        Transition((S.CLOSED,), A.REOPEN, (S.AT_SECRETARIAT,), by(SECRETARIAT),
+        Transition(BEFORE_FORWARDED, A.WITHDRAW, (S.CLOSED,), by(DESK, CITIZEN), note=True),
+        Transition((S.CLOSED,), A.REOPEN, (S.AT_SECRETARIAT,), by(SECRETARIAT, CITIZEN),
             (not_archived, reopened_in_time, reopened_at_most_twice)),
         Transition(BEFORE_FORWARDED, A.SET_PRIORITY, (SAME,), by(DESK, SUPERVISOR, MANAGER),
             reasons=URGENT),
