@@ -922,6 +922,10 @@ def test_parties_are_known_by_their_names() -> None:
     assert names(by(DESK, SYSTEM_PARTY)) == ["desk", "system"]
 
 
+# Roles that no account has.
+NOBODY = {Role.SYSTEM: SYSTEM, Role.CITIZEN: CITIZEN}
+
+
 @pytest.mark.parametrize("machine", [COMPLAINTS, REFERRALS])
 def test_a_party_says_which_roles_it_means(machine: Machine[Any, Any]) -> None:
     referral = Referral(state=R.SENT, village_code=WATES, program_code="PKH")
@@ -929,7 +933,7 @@ def test_a_party_says_which_roles_it_means(machine: Machine[Any, Any]) -> None:
     parties = machine.everybody()
     assert len(set(names(parties))) == len(parties)
     for party, role in product(parties, Role):
-        somebody = SYSTEM if role is Role.SYSTEM else person("x", role, CITY, programs=PKH)
+        somebody = NOBODY.get(role) or person("x", role, CITY, programs=PKH)
         assert party.could(somebody, case) == (role in party.roles), f"{role} as {party.name}"
 
 
