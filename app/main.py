@@ -178,7 +178,7 @@ def create_app(
         sweeps.router, visits.router, households.router, dossiers.router, imports.router,
         operations.router, dispatches.router, dispatches.answers_router, letters.router,
         letters.public_router, other_needs.router, feed.router, exports.router, webhooks.router,
-        public.router,
+        *public.routers,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

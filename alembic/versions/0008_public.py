@@ -1,7 +1,8 @@
-"""The citizen's own view: ratings, citizens as actors"""
+"""The citizen's own view: ratings, offices, citizens as actors"""
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0008_public"
 down_revision = "0007"
@@ -41,6 +42,36 @@ def upgrade() -> None:
             "complaint_id", "reopened_count", name=op.f("uq_ratings_complaint_id_reopened_count")
         ),
     )
+    op.create_table(
+        "offices",
+        sa.Column("code", sa.String(collation="C"), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "secretariat",
+                "puskesos",
+                name="officekind",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("region_code", sa.String(collation="C"), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("address", sa.String(length=300), nullable=False),
+        sa.Column("phone", sa.String(length=40), nullable=True),
+        sa.Column("hours", postgresql.JSONB(none_as_null=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["region_code"],
+            ["regions.code"],
+            name=op.f("fk_offices_region_code"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("code", name=op.f("pk_offices")),
+    )
+    op.create_index(op.f("ix_offices_region_code"), "offices", ["region_code"], unique=False)
     _set_roles((*ROLES, "citizen"))
     # Who files without an account. The secret is no hash of anything: nobody signs in.
     op.execute(f"""
@@ -56,6 +87,7 @@ def downgrade() -> None:
     op.execute("set constraints all immediate")
     op.execute(f"delete from principals where id = '{CITIZEN}'")
     _set_roles(ROLES)
+    op.drop_table("offices")
     op.drop_table("ratings")
 
 

@@ -11,6 +11,7 @@ from app.domain import (
     households,
     idempotency_keys,
     notifications,
+    offices,
     operations,
     other_needs,
     principals,
@@ -32,7 +33,7 @@ from app.domain import (
 
 TABLES = (
     complaints, deployment, dispatches, events, feed, households, idempotency_keys,
-    notifications, operations, other_needs, principals, program_criteria, programs, quotas,
+    notifications, offices, operations, other_needs, principals, program_criteria, programs, quotas,
     ratings, referrals, regions, registry_changes, registry_rows, routes, screenings, surveys,
     sweep_runs, visits, webhooks,
 )  # fmt: skip

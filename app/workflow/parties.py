@@ -70,6 +70,12 @@ def _is_citizen(actor: Actor, _: Any) -> bool:
     return actor is CITIZEN_ACTOR
 
 
+def _handles(actor: Actor, case: Any) -> bool:
+    """A confidential report is in the hands of those above whoever it may be about."""
+    confidential = getattr(case, "confidential", False)
+    return confidential and actor.holds(case.village_code, Role.MANAGER, Role.HEAD)
+
+
 def _is_assigned(actor: Actor, case: Any) -> bool:
     return bool(case.assigned_to == actor.id and actor.regions(Role.FACILITATOR))
 
@@ -111,6 +117,9 @@ def _without_part(actor: Actor, case: Any) -> bool:
 
 SYSTEM = Party("system", (Role.SYSTEM,), _is_system, _is_system)
 CITIZEN = Party("citizen with ticket and PIN", (Role.CITIZEN,), _is_citizen, _is_citizen)
+HANDLER = Party(
+    "manager or head, of a confidential report", (Role.MANAGER, Role.HEAD), _handles, _handles
+)
 DESK = _holding("desk", Role.PUSKESOS_OFFICER, *SECRETARIAT_ROLES)
 PUSKESOS = _holding("puskesos_officer", Role.PUSKESOS_OFFICER)
 SECRETARIAT = _holding("secretariat", *SECRETARIAT_ROLES)

@@ -30,6 +30,7 @@ class OfficeRead(_Told):
     role: Role
     region_code: Code
     office: Said
+    address: Line | None
 
 
 class MissingRead(_Told):

@@ -11,6 +11,7 @@ from app.domain.actors import CITIZEN, Role
 from app.domain.complaints import ON_THE_CLOCK, Complaint, ComplaintState
 from app.domain.events import Events
 from app.domain.identifiers import without_numbers
+from app.domain.offices import OfficeKind, Offices
 from app.domain.ratings import Ratings
 from app.domain.referrals import OPEN
 from app.domain.regions import Regions
@@ -25,6 +26,12 @@ from app.workflow.complaints.table import EVENT_TYPES, MACHINE
 S = ComplaintState
 LINES_AT_MOST = 200
 ACTIONS = {type_: action for action, type_ in EVENT_TYPES.items()}
+# Offices that citizens can go to.
+DESKS = {
+    Role.PUSKESOS_OFFICER: OfficeKind.PUSKESOS,
+    Role.FRONT_OFFICE: OfficeKind.SECRETARIAT,
+    Role.MANAGER: OfficeKind.SECRETARIAT,
+}
 LEVELS = ("Provinsi", "", "Kecamatan")
 
 
@@ -43,6 +50,7 @@ class Office:
     role: Role
     region_code: str
     office: Text
+    address: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +136,10 @@ async def _waits_for(session: AsyncSession, complaint: Complaint) -> Office | No
     if holder is None:
         return None
     role, code = holder
-    return Office(role, code, OFFICES[role].put(place=await place_of(session, code)))
+    text = OFFICES[role].put(place=await place_of(session, code))
+    desks = [one for one in await Offices(session).near(code) if one.region_code == code]
+    goes_there = [one.address for one in desks if DESKS.get(role) is one.kind]
+    return Office(role, code, text, goes_there[0] if goes_there else None)
 
 
 async def place_of(session: AsyncSession, code: str) -> str:

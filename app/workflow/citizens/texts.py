@@ -329,3 +329,10 @@ MATTERS: dict[Kind | Category, Text] = {
     ),
     G.OTHER: Text("Hal lain", "Prekawis sanes", "Something else"),
 }
+
+FREE = Text(
+    "Semua layanan SLRT gratis. Jangan membayar siapa pun. Bila diminta uang, laporkan.",
+    "Sedaya layanan SLRT gratis. Sampun mbayar dhateng sinten kemawon."
+    " Menawi dipunsuwuni arta, kalapuraken.",
+    "All SLRT services are free of charge. Pay nobody. If anyone asks for money, report it.",
+)
