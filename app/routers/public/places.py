@@ -1,5 +1,6 @@
 """Where citizens go and what there is to ask for: reference data, for anybody."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -8,16 +9,19 @@ from pydantic import BaseModel
 from app.domain.base import day_of
 from app.domain.offices import OfficeKind, Offices
 from app.domain.programs import Program, Programs, ProgramScope
-from app.routers.deps import LongPaged, Now, Session
+from app.routers.deps import CurrentSettings, LongPaged, Now, Session
 from app.routers.doors import OpenDoor
 from app.routers.pages import Page
+from app.routers.public.html import POLICY, STYLE
 from app.routers.public.reads import Said
-from app.routers.replies import reference
+from app.routers.replies import kept, preferred, reference
 from app.routers.resources import Code, Line, Name, Paragraph, Word, items
-from app.workflow.citizens.texts import FREE
+from app.workflow.citizens.brochure import brochure_of, html, pdf
+from app.workflow.citizens.texts import FREE, Language
 from app.workflow.complaints.filing import RegionCode
 
 router = APIRouter(prefix="/v1/public", tags=["public"], route_class=OpenDoor)
+HTML, PDF = "text/html", "application/pdf"
 
 
 class Hours(BaseModel):
@@ -92,6 +96,43 @@ async def list_public_programs(
     shown = [_read(one) for one in page if one.open_on(day_of(now))]
     body = Page[PublicProgram](items=shown, next_cursor=following)
     return reference(request, body, paging.link(following))
+
+
+@router.get(
+    "/brochure",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {
+                HTML: {"schema": {"type": "string", "maxLength": 10**6}},
+                PDF: {"schema": {"type": "string", "maxLength": 10**7}},
+            }
+        },
+    },
+)
+async def get_brochure(
+    request: Request,
+    session: Session,
+    settings: CurrentSettings,
+    lang: Language = Language.INDONESIAN,
+) -> Response:
+    """The way a report goes, what to bring, the promise and where to go: HTML, or PDF by Accept.
+
+    Made from the routes, budgets and offices that are in force, so it never says otherwise.
+    """
+    content = await brochure_of(session, lang, settings.base_url)
+    kind = preferred(request, HTML, PDF)
+    if kind == PDF:
+        file = await asyncio.to_thread(pdf, content)
+    else:
+        file = html(content, STYLE).encode()
+    headers = {
+        "Content-Disposition": f'inline; filename="slrt-{lang}.{kind.rpartition("/")[2]}"',
+        "Content-Security-Policy": POLICY,
+        "Content-Language": lang,
+        "Vary": "Accept",
+    }
+    return kept(request, file, kind, headers)
 
 
 def _read(program: Program) -> PublicProgram:

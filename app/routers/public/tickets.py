@@ -3,8 +3,9 @@
 import asyncio
 import hashlib
 import time
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import rfc8785
 from fastapi import APIRouter, Request, Response
@@ -15,7 +16,15 @@ from app.domain.base import text
 from app.domain.complaints import Complaint, Complaints
 from app.domain.errors import NotFound
 from app.domain.tickets import Tickets, spelled
-from app.routers.deps import CurrentVisit, CurrentWiring, Now, PathName, Retrying, read_version
+from app.routers.deps import (
+    CurrentVisit,
+    CurrentWiring,
+    Now,
+    PathName,
+    Retry,
+    Retrying,
+    read_version,
+)
 from app.routers.doors import OpenDoor, Visit, Wiring
 from app.routers.limits import address_of
 from app.routers.public.reads import StatusRead
@@ -75,13 +84,41 @@ async def opened(
     return await Complaints(visit.session).peek(id)
 
 
-def asked_for(request: Request, sent: dict[str, Any]) -> bytes:
+async def act(
+    visit: Visit, complaint: Complaint, asked: TicketAction, now: datetime, retrying: Retry
+) -> bool:
+    """Take a citizen's action, once for each key; whether it was taken before."""
+    retry = retrying.of(complaint.id, asked_for(complaint, asked))
+    if await retry.known():
+        return True
+    command = Command(ComplaintAction(asked.action), note=asked.note)
+    version = read_version(visit, required=False)
+    await verbs.act(visit.session, CITIZEN, complaint.id, command, now, version)
+    retry.remember(200, complaint_id=complaint.id)
+    return False
+
+
+async def rate(
+    visit: Visit, complaint: Complaint, asked: TicketRating, now: datetime, retrying: Retry
+) -> bool:
+    """Take a citizen's rating, once for each key; whether it was taken before."""
+    retry = retrying.of(complaint.id, asked_for(complaint, asked))
+    if await retry.known():
+        return True
+    await ratings.rate(visit.session, complaint.id, asked.satisfaction, now)
+    retry.remember(200, complaint_id=complaint.id)
+    return False
+
+
+def asked_for(complaint: Complaint, asked: TicketAsked) -> bytes:
     """What makes two requests of a citizen the same. The PIN is not in it: it is stored nowhere."""
-    rest = {name: value for name, value in sent.items() if name != "pin"}
-    return hashlib.sha256(f"{request.url.path}\n".encode() + rfc8785.dumps(rest)).digest()
+    sent = asked.model_dump(mode="json", exclude={"pin"})
+    return hashlib.sha256(complaint.id.bytes + rfc8785.dumps(sent)).digest()
 
 
-async def told(visit: Visit, complaint: Complaint, now: Any, replayed: bool = False) -> Response:
+async def told(
+    visit: Visit, complaint: Complaint, now: datetime, replayed: bool = False
+) -> Response:
     status = await status_of(visit.session, complaint, now)
     body = StatusRead.model_validate(status)
     return reply(body, version=complaint.version, replayed=replayed)
@@ -117,14 +154,8 @@ async def act_on_ticket(
 ) -> Response:
     """Withdraw a report, or open a closed one again within 14 days. If-Match may be left out."""
     complaint = await opened(request, visit, wiring, ticket, body.pin)
-    retry = retrying.of(complaint.id, asked_for(request, visit.sent))
-    if await retry.known():
-        return await told(visit, complaint, now, replayed=True)
-    command = Command(ComplaintAction(body.action), note=body.note)
-    version = read_version(visit, required=False)
-    complaint = await verbs.act(visit.session, CITIZEN, complaint.id, command, now, version)
-    retry.remember(200, complaint_id=complaint.id)
-    return await told(visit, complaint, now)
+    replayed = await act(visit, complaint, body, now, retrying)
+    return await told(visit, complaint, now, replayed)
 
 
 @router.post("/{ticket}/satisfaction", response_model=StatusRead)
@@ -139,9 +170,5 @@ async def rate_ticket(
 ) -> Response:
     """Say how content one is with the answer; it may be changed until 14 days after closing."""
     complaint = await opened(request, visit, wiring, ticket, body.pin)
-    retry = retrying.of(complaint.id, asked_for(request, visit.sent))
-    if await retry.known():
-        return await told(visit, complaint, now, replayed=True)
-    complaint = await ratings.rate(visit.session, complaint.id, body.satisfaction, now)
-    retry.remember(200, complaint_id=complaint.id)
-    return await told(visit, complaint, now)
+    replayed = await rate(visit, complaint, body, now, retrying)
+    return await told(visit, complaint, now, replayed)

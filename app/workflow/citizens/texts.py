@@ -336,3 +336,88 @@ FREE = Text(
     " Menawi dipunsuwuni arta, kalapuraken.",
     "All SLRT services are free of charge. Pay nobody. If anyone asks for money, report it.",
 )
+
+# The brochure: how it goes, from the tables that decide it.
+BROCHURE_TITLE = Text(
+    "Alur layanan SLRT: dari laporan sampai jawaban",
+    "Lampahing layanan SLRT: saking laporan dumugi wangsulan",
+    "How SLRT works: from your report to the answer",
+)
+PROMISE_TEXT = Text(
+    "Janji kami: dalam {hours} jam sejak diterima, laporan Anda ditangani."
+    " Untuk keadaan darurat: {urgent} jam.",
+    "Janji kula sedaya: salebetipun {hours} jam wiwit dipuntampi, laporan panjenengan"
+    " dipuntangani. Kangge kawontenan darurat: {urgent} jam.",
+    "Our promise: within {hours} hours of receipt your report is dealt with."
+    " In an emergency: {urgent} hours.",
+)
+HOW_IT_GOES = Text("Langkah-langkah", "Undhak-undhakan", "Step by step")
+AT_MOST = Text("paling lama {hours} jam", "paling dangu {hours} jam", "{hours} hours at most")
+WHAT_TO_BRING = Text("Yang perlu dibawa", "Ingkang kedah dipunbekta", "What to bring")
+NOTHING_TO_BRING = Text("tidak perlu dokumen", "boten betah dokumen", "no documents needed")
+OR = Text("atau", "utawi", "or")
+HOME_VISIT = Text(
+    "petugas datang ke rumah", "petugas rawuh ing griya", "an officer visits your home"
+)
+MATTER = Text("Keperluan", "Kabetahan", "What for")
+WHERE_TO_GO = Text("Ke mana", "Dhateng pundi", "Where to go")
+CHECK_IT = Text(
+    "Cek laporan Anda dengan nomor tiket dan PIN:",
+    "Mriksani laporan panjenengan kanthi nomer tiket lan PIN:",
+    "Check your report with ticket number and PIN:",
+)
+NO_DOCUMENTS = Text(
+    "Tidak punya dokumennya, atau hilang? Datanglah juga: kami bantu mengurusnya.",
+    "Boten gadhah dokumenipun, utawi ical? Mugi tetep rawuh: kula biyantu ngurus.",
+    "You have no such document, or lost it? Come all the same: we help you to get it.",
+)
+WITHOUT_DESK = Text(
+    "Pelayanan buruk atau pungutan liar bisa dilaporkan tanpa lewat loket, juga tanpa nama.",
+    "Pelayanan awon utawi pungutan liar saged dipunlapuraken boten langkung loket, ugi tanpa asma.",
+    "Bad service or illegal fees can be reported without going to a desk, also without a name.",
+)
+DAYS: dict[str, Text] = {
+    "mon": Text("Senin", "Senen", "Monday"),
+    "tue": Text("Selasa", "Selasa", "Tuesday"),
+    "wed": Text("Rabu", "Rebo", "Wednesday"),
+    "thu": Text("Kamis", "Kemis", "Thursday"),
+    "fri": Text("Jumat", "Jemuwah", "Friday"),
+    "sat": Text("Sabtu", "Setu", "Saturday"),
+    "sun": Text("Minggu", "Minggu", "Sunday"),
+}
+# What a citizen sees of the way: the states in their order, and what happens in each.
+WAY: dict[ComplaintState, Text] = {
+    S.RECEIVED: Text(
+        "Loket Puskesos menerima laporan, memeriksa dokumen, dan memberi tiket dengan PIN.",
+        "Loket Puskesos nampi laporan, mriksa dokumen, lan maringi tiket kaliyan PIN.",
+        "The Puskesos desk takes the report, checks documents, and gives a ticket with a PIN.",
+    ),
+    S.AT_SECRETARIAT: Text(
+        "Sekretariat di Dinas Sosial menunjuk petugas.",
+        "Sekretariat ing Dinas Sosial nunjuk petugas.",
+        "The secretariat at the social affairs office chooses an officer.",
+    ),
+    S.ASSIGNED: Text(
+        "Petugas datang ke rumah dan mencatat keadaan.",
+        "Petugas rawuh ing griya lan nyathet kawontenan.",
+        "An officer visits your home and writes down how things are.",
+    ),
+    S.AWAITING_SUPERVISOR: Text(
+        "Pengawas memeriksa.", "Pengawas mriksa.", "The supervisor checks."
+    ),
+    S.AWAITING_MANAGER: Text(
+        "Pimpinan memutuskan dan meneruskan.",
+        "Pimpinan mutusaken lan nerusaken.",
+        "The management decides and passes it on.",
+    ),
+    S.FORWARDED: Text(
+        "Pemilik program memutuskan bantuan. Ini bisa lama, tergantung kuota.",
+        "Ingkang kagungan program mutusaken pambiyantu. Punika saged dangu, gumantung kuota.",
+        "Those who run the programme decide on the aid. This may take long, depending on quotas.",
+    ),
+    S.ANSWERED: Text(
+        "Jawaban disampaikan kepada Anda, juga bila ditolak.",
+        "Wangsulan dipunaturaken dhateng panjenengan, ugi menawi dipuntampik.",
+        "The answer is told to you, also when it is a refusal.",
+    ),
+}

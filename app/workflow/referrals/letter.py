@@ -108,7 +108,7 @@ async def _home(session: AsyncSession, referral: Referral) -> tuple[str | None, 
 
 def render(letter: Letter) -> bytes:
     """One page of A4."""
-    _register_fonts()
+    register_fonts()
     file = io.BytesIO()
     # Invariant: no moment and no random id of making it stands in the file.
     canvas = Canvas(file, pagesize=A4, invariant=1, pageCompression=1)
@@ -162,7 +162,7 @@ def render(letter: Letter) -> bytes:
     return file.getvalue()
 
 
-def _register_fonts() -> None:
+def register_fonts() -> None:
     """The fonts that come with the library: they are put into the file, so any reader has them."""
     for name in (FONT, BOLD):
         if name not in pdfmetrics.getRegisteredFontNames():
