@@ -296,14 +296,14 @@ MATTERS: dict[Kind | Category, Text] = {
     Kind.QUESTION: Text("Bertanya", "Nyuwun pirsa", "Asking a question"),
     Kind.SUGGESTION: Text("Memberi saran", "Maringi pamrayogi", "Making a suggestion"),
     G.SERVICE_QUALITY: Text(
-        "Mengadukan pelayanan (rahasia)",
-        "Ngaturaken wadul bab pelayanan (wados)",
-        "Complaining about the service (confidential)",
+        "Mengadukan pelayanan",
+        "Ngaturaken wadul bab pelayanan",
+        "Complaining about the service",
     ),
     G.ILLEGAL_FEE: Text(
-        "Melaporkan pungutan liar (rahasia)",
-        "Nglapuraken pungutan liar (wados)",
-        "Reporting that somebody asked for money (confidential)",
+        "Melaporkan pungutan liar",
+        "Nglapuraken pungutan liar",
+        "Reporting that somebody asked for money",
     ),
     G.CARD_PROBLEM: Text(
         "Kartu bantuan bermasalah", "Kertu pambiyantu wonten prekawis", "Trouble with an aid card"
@@ -323,9 +323,9 @@ MATTERS: dict[Kind | Category, Text] = {
     ),
     G.DATA_CORRECTION: Text("Memperbaiki data", "Ndandosi data", "Correcting data"),
     G.DEATH_REPORT: Text(
-        "Melaporkan kematian (salah satu bukti cukup)",
-        "Nglapuraken tiyang seda (salah satunggaling bukti cekap)",
-        "Reporting a death (one of the proofs is enough)",
+        "Melaporkan kematian",
+        "Nglapuraken tiyang seda",
+        "Reporting a death",
     ),
     G.OTHER: Text("Hal lain", "Prekawis sanes", "Something else"),
 }
@@ -388,9 +388,9 @@ DAYS: dict[str, Text] = {
 # What a citizen sees of the way: the states in their order, and what happens in each.
 WAY: dict[ComplaintState, Text] = {
     S.RECEIVED: Text(
-        "Loket Puskesos menerima laporan, memeriksa dokumen, dan memberi tiket dengan PIN.",
-        "Loket Puskesos nampi laporan, mriksa dokumen, lan maringi tiket kaliyan PIN.",
-        "The Puskesos desk takes the report, checks documents, and gives a ticket with a PIN.",
+        "Loket Puskesos menerima laporan, memberi tiket dengan PIN, dan memeriksa dokumen.",
+        "Loket Puskesos nampi laporan, maringi tiket kaliyan PIN, lan mriksa dokumen.",
+        "The Puskesos desk takes the report, gives a ticket with a PIN, and checks documents.",
     ),
     S.AT_SECRETARIAT: Text(
         "Sekretariat di Dinas Sosial menunjuk petugas.",
