@@ -223,10 +223,14 @@ def test_a_citizen_withdraws_and_reopens_once_however_often_it_is_sent(world: Wo
     again = call(world, ticket, "actions", pin, **sent | {"headers": dict(once)})
     assert (again.status_code, again.headers["idempotency-replayed"]) == (200, "true")
     assert again.json()["outcome"] == "withdrawn"
+    # The PIN is no part of what is kept of a request: a retry under a new one is the same.
+    pin = pin_of(world, complaint)
+    again = call(world, ticket, "actions", pin, **sent | {"headers": dict(once)})
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (200, "true")
     other = {"action": "withdraw", "note": "Lain.", "headers": dict(once)}
     refused(call(world, ticket, "actions", pin, **other), 422, "idempotency_key_reused")
-    stored = world.fetch("select principal_id, ids from idempotency_keys order by created_at")[-1]
-    assert str(stored["principal_id"]) == complaint["id"]
+    kept = world.fetch("select principal_id from idempotency_keys")
+    assert complaint["id"] in [str(row["principal_id"]) for row in kept]
     history = [line["action"] for line in again.json()["history"]]
     assert history == ["submit", "withdraw"]
     event = event_of(world, complaint["id"], "withdraw")
