@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from app.problems.catalogue import CATALOGUE
 from app.routers.actions import Asked
 from app.routers.complaints.requests import ActionRequest
-from app.routers.doors import CREATES, Door, OpenDoor
+from app.routers.doors import CREATES, Door, OpenDoor, takes_key
 from app.routers.referral_answers import ReferralActionItem
 from app.routers.referrals import ReferralActionRequest
 from app.routers.registry_changes import ChangeActionRequest
@@ -215,6 +215,9 @@ def _describe(operation: dict[str, Any], route: APIRoute, method: str) -> None:
         more += [MATCH | {"required": False}] if changes else []
         if parameters := operation.get("parameters", []) + more:
             operation["parameters"] = parameters
+    elif isinstance(route, OpenDoor) and takes_key(route.dependant):
+        more = [KEY | {"required": creates}] + ([MATCH | {"required": False}] if changes else [])
+        operation["parameters"] = operation.get("parameters", []) + more
     for status, answer in responses.items():
         if names := _headers(status, route, method):
             schema = {"type": "string", "maxLength": 1100}

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app import embedded, keys
 from app.database import Sessions, create_engine, create_sessions
 from app.domain.deployment import the_deployment
+from app.domain.offices import Offices
 from app.domain.program_criteria import CriteriaVersions
 from app.domain.programs import Programs
 from app.domain.regions import Regions
@@ -88,13 +89,14 @@ async def prepare(engine: AsyncEngine, sessions: Sessions, key_ring: KeyRing) ->
 
 
 async def seed(sessions: Sessions) -> dict[str, int]:
-    """Write regions, programmes, criteria and routes; the same again changes nothing."""
+    """Write regions, programmes, criteria, routes and offices; the same again changes nothing."""
     async with sessions.begin() as session:
         return {
             "regions": await Regions(session).seed(),
             "programs": await Programs(session).seed(),
             "criteria": await CriteriaVersions(session).seed(),
             "routes": await Routes(session).seed(),
+            "offices": await Offices(session).seed(),
         }
 
 

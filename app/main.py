@@ -38,6 +38,7 @@ from app.routers import (
     operations,
     other_needs,
     programs,
+    public,
     quotas,
     reference,
     referral_answers,
@@ -181,6 +182,7 @@ def create_app(
         operations.router, dispatches.router, dispatches.answers_router, letters.router,
         letters.complaint_router, letters.public_router, other_needs.router, feed.router,
         exports.router, webhooks.router,
+        *public.routers,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

@@ -19,12 +19,13 @@ class Role(StrEnum):
     AGENCY = "agency"
     ADMIN = "admin"
     DATA_PROTECTION_OFFICER = "data_protection_officer"
+    CITIZEN = "citizen"
     SYSTEM = "system"
 
 
 SECRETARIAT = (Role.FRONT_OFFICE, Role.BACK_OFFICE)
-# Roles that a person can be given; `system` is nobody's.
-GRANTABLE = tuple(role for role in Role if role is not Role.SYSTEM)
+# Roles that an account can be given: a citizen has a ticket and its PIN instead.
+GRANTABLE = tuple(role for role in Role if role not in (Role.CITIZEN, Role.SYSTEM))
 
 
 class Scope(StrEnum):
@@ -112,4 +113,13 @@ SYSTEM = Actor(
     username="system",
     name="slrt",
     grants=(Grant(Role.SYSTEM, ()),),
+)
+# Whoever comes without an account, by a ticket and its PIN or to the public form. A row of
+# `principals` has this id, since a complaint names who submitted it; nobody signs in as it.
+CITIZEN = Actor(
+    id=UUID(int=1),
+    kind=PrincipalKind.CLIENT,
+    username="public",
+    name="Warga",
+    grants=(Grant(Role.CITIZEN, ()),),
 )

@@ -584,17 +584,13 @@ def cities(codes: tuple[str, ...]) -> tuple[str, ...]:
 
 def visible_to(actor: Actor, at: datetime) -> Any:
     """Who may see a complaint. What is out of sight does not exist for the caller."""
-    offices = actor.regions(
-        *SECRETARIAT,
-        Role.MANAGER,
-        Role.HEAD,
-        Role.SUPERVISOR,
-        Role.PUSKESOS_OFFICER,
-        Role.DATA_PROTECTION_OFFICER,
-    )
-    seen = [within(C, offices)] if offices else []
+    offices = actor.regions(*SECRETARIAT, Role.SUPERVISOR, Role.PUSKESOS_OFFICER)
+    seen = [sa.and_(within(C, offices), ~C.confidential)] if offices else []
+    # What is confidential may be about any of the offices, but for those above them.
+    if above := actor.regions(Role.MANAGER, Role.HEAD, Role.DATA_PROTECTION_OFFICER):
+        seen.append(within(C, above))
     if desks := actor.regions(Role.PUSKESOS_OFFICER):
-        seen.append(_filed_in(desks))
+        seen.append(sa.and_(_filed_in(desks), ~C.confidential))
     if Scope.COMPLAINTS_SUBMIT in actor.scopes or actor.regions(
         Role.PUSKESOS_OFFICER, *SECRETARIAT
     ):

@@ -79,10 +79,11 @@ def _complaint_reasons(actor: Actor, at: datetime) -> list[tuple[Why, Any]]:
             reasons.append((why, sa.and_(within(C, regions), *conditions)))
 
     desk = actor.regions(Role.PUSKESOS_OFFICER, *SECRETARIAT)
-    add(Why.POOL, desk, C.state.in_([S.RECEIVED, S.INCOMPLETE]))
-    add(Why.POOL, desk, C.state == S.ANSWERED, C.assigned_to.is_(None))
-    add(Why.ESCALATED, desk, C.state == S.ANSWERED, level >= 1)
-    add(Why.POOL, actor.regions(*SECRETARIAT), C.state == S.AT_SECRETARIAT)
+    add(Why.POOL, desk, ~C.confidential, C.state.in_([S.RECEIVED, S.INCOMPLETE]))
+    add(Why.POOL, desk, ~C.confidential, C.state == S.ANSWERED, C.assigned_to.is_(None))
+    add(Why.ESCALATED, desk, ~C.confidential, C.state == S.ANSWERED, level >= 1)
+    offices = actor.regions(*SECRETARIAT)
+    add(Why.POOL, offices, ~C.confidential, C.state == S.AT_SECRETARIAT)
     if actor.regions(Role.FACILITATOR):
         mine = C.state.in_([S.ASSIGNED, S.RETURNED, S.ANSWERED])
         reasons.append((Why.ASSIGNED, sa.and_(C.assigned_to == me, mine)))
@@ -90,7 +91,7 @@ def _complaint_reasons(actor: Actor, at: datetime) -> list[tuple[Why, Any]]:
     city = cities(supervised)
     add(Why.POOL, supervised, to_approve)
     add(Why.ESCALATED, supervised, visits, level >= 1)
-    add(Why.ESCALATED, supervised, C.state == S.ANSWERED, level >= 2)
+    add(Why.ESCALATED, supervised, ~C.confidential, C.state == S.ANSWERED, level >= 2)
     alone = nobody_left(Role.SUPERVISOR, surveyed_by)
     add(Why.ESCALATED, city, to_approve, sa.or_(level >= 1, alone))
     add(Why.ESCALATED, city, to_forward, without_part, sa.or_(level >= 2, no_manager))
@@ -107,6 +108,8 @@ def _complaint_reasons(actor: Actor, at: datetime) -> list[tuple[Why, Any]]:
         sa.or_(C.state != S.AWAITING_MANAGER, not_approver),
     )
     above = actor.regions(Role.MANAGER, Role.HEAD)
+    handled = (S.RECEIVED, S.AT_SECRETARIAT, S.ANSWERED)
+    add(Why.POOL, above, C.confidential, C.state.in_(handled))
     unanswered = C.forwarded_at <= at - UNANSWERED_AFTER
     add(Why.ESCALATED, above, C.state == S.FORWARDED, unanswered)
     add(Why.BREACH, above, broken, C.state.in_(ON_THE_CLOCK), may_decide)

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, col
 
-from app.domain.actors import Actor, Grant, PrincipalKind, Role, Scope
+from app.domain.actors import CITIZEN, Actor, Grant, PrincipalKind, Role, Scope
 from app.domain.base import CODE, Record, contains, enum_type
 from app.domain.errors import NotFound
 
@@ -83,6 +83,8 @@ NEAR = """exists (
         or starts_with(code, :regency || '.') or starts_with(:regency, code || '.')
 )"""
 
+# What stands for citizens is no account: nobody reads or changes it.
+ACCOUNT = col(Principal.id) != CITIZEN.id
 ADMINS_LOCK = 0x51_27_00_03
 
 
@@ -117,7 +119,9 @@ class Principals:
         return (await self.session.scalars(statement)).one_or_none()
 
     async def get(self, id: UUID, kind: PrincipalKind, lock: bool = False) -> Principal:
-        statement = sa.select(Principal).where(col(Principal.id) == id, col(Principal.kind) == kind)
+        statement = sa.select(Principal).where(
+            col(Principal.id) == id, col(Principal.kind) == kind, ACCOUNT
+        )
         if lock:
             statement = statement.with_for_update().execution_options(populate_existing=True)
         principal = (await self.session.scalars(statement)).one_or_none()
@@ -128,7 +132,7 @@ class Principals:
     async def page(self, kind: PrincipalKind, after: str | None, limit: int) -> list[Principal]:
         statement = (
             sa.select(Principal)
-            .where(col(Principal.kind) == kind)
+            .where(col(Principal.kind) == kind, ACCOUNT)
             .order_by(col(Principal.username))
             .limit(limit)
         )

@@ -12,12 +12,14 @@ from app.domain import (
     households,
     idempotency_keys,
     notifications,
+    offices,
     operations,
     other_needs,
     principals,
     program_criteria,
     programs,
     quotas,
+    ratings,
     referrals,
     regions,
     registry_changes,
@@ -33,9 +35,9 @@ from app.domain import (
 
 TABLES = (
     complaint_documents, complaints, deployment, dispatches, events, feed, households,
-    idempotency_keys, notifications, operations, other_needs, principals, program_criteria,
-    programs, quotas, referrals, regions, registry_changes, registry_rows, routes, screenings,
-    surveys, sweep_runs, transfers, visits, webhooks,
+    idempotency_keys, notifications, offices, operations, other_needs, principals,
+    program_criteria, programs, quotas, ratings, referrals, regions, registry_changes,
+    registry_rows, routes, screenings, surveys, sweep_runs, transfers, visits, webhooks,
 )  # fmt: skip
 metadata = SQLModel.metadata
 

@@ -31,6 +31,7 @@ invalid_client|401|Klien tidak dikenal|The client is not known|Periksa client_id
 invalid_request|400|Permintaan token tidak lengkap|The token request is incomplete|Kirim grant_type sebagai application/x-www-form-urlencoded.|Send grant_type as application/x-www-form-urlencoded.
 unsupported_grant_type|400|Jenis grant tidak didukung|The grant type is not supported|Gunakan grant_type=client_credentials.|Use grant_type=client_credentials.
 not_found|404|Tidak ditemukan|Not found|Data ini tidak ada, atau di luar wewenang Anda.|There is no such thing, or it is out of your scope.
+ticket_or_pin_wrong|404|Nomor tiket atau PIN salah|The ticket or its PIN is wrong|Periksa keduanya. PIN baru bisa diminta di kantor dengan membawa dokumen.|Check both. The desk gives a new PIN against documents.
 method_not_allowed|405|Metode tidak diizinkan|The method is not allowed here|Lihat header Allow.|See the header Allow.
 request_timeout|408|Kiriman terlalu lama|The body took too long to arrive|Kirim ulang; kunci idempotensi yang sama aman dipakai.|Send it again; the same idempotency key is safe to use.
 body_too_large|413|Kiriman terlalu besar|The body is too large|Batas untuk JSON adalah 1 MiB.|The limit for JSON is 1 MiB.
@@ -92,6 +93,7 @@ rule_invalid|422|Kriteria tidak masuk akal|The criteria make no sense|Lihat erro
 ends_before_it_begins|422|Berakhir sebelum mulai|It ends before it begins|Periksa valid_from dan valid_until.|Check valid_from and valid_until.
 begins_in_the_past|422|Mulai di masa lalu|It begins in the past|Tetapkan valid_from hari ini atau nanti; yang sudah disaring tidak berubah.|Let valid_from be today or later; who was screened already stays so.
 category_not_allowed|422|Kategori hanya untuk pengaduan|Only a complaint has a category|Kosongkan category untuk pertanyaan dan saran.|Leave category null for questions and suggestions.
+identity_not_shown|422|Tidak ada dokumen identitas|No document says who asks|Sebut id_card, family_card, kelurahan_letter, atau birth_certificate di documents_seen.|Name id_card, family_card, kelurahan_letter or birth_certificate in documents_seen.
 household_choice_required|422|Pilih rumah tangga|A household must be chosen|Cek menemukan beberapa yang mirip: kirim data.household_id, atau null bila tidak satu pun.|The check found similar ones: send data.household_id, or null for none of them.
 criterion_required|422|Kriteria pencarian wajib|Something to look for is required|Kirim nomor atau nama.|Send a number or a name.
 unknown_form_version|422|Versi formulir tidak dikenal|The form version is not known|Lihat GET /v1/survey-forms.|See GET /v1/survey-forms.
@@ -139,6 +141,8 @@ reopen_too_late|409|Sudah lewat 14 hari|It was closed more than 14 days ago|Ajuk
 reopened_twice|409|Sudah dua kali dibuka lagi|It was reopened twice already|Ajukan pengaduan baru.|File a new complaint.
 quota_full|409|Kuota penuh|The quota is full|Tunggu giliran, atau minta pengelola program menaikkan kuota.|Wait for a place, or let the programme's manager raise the quota.
 no_letter|409|Tidak ada surat|There is no letter|Surat ada sejak rujukan dikirim, selama tidak ditolak atau dibatalkan; atau sejak pengaduan dipindahkan ke kota lain.|There is one from the sending of a referral on, unless it was declined or cancelled; or from the transfer of a complaint to another city on.
+nothing_to_rate|409|Belum ada jawaban untuk dinilai|There is no answer to rate|Tunggu jawabannya dulu.|Wait for the answer first.
+rated_too_late|409|Sudah lewat 14 hari|It was closed more than 14 days ago|Penilaian bisa diberikan sampai 14 hari setelah selesai.|It can be rated until 14 days after closing.
 drafted_already|409|Rujukan sudah dibuat|A referral has been drafted of it already|Lihat referral_id.|See referral_id.
 quota_overlaps|409|Sudah ada kuota untuk wilayah dan waktu ini|There is a quota for this region and time already|Ubah kuota yang ada, atau pilih waktu lain.|Change the one there is, or choose another time.
 quota_in_use|409|Kuota sedang dipakai|The quota is in use|Masih ada rujukan yang memegang tempat atau menunggu.|Referrals still hold places in it or wait for one.

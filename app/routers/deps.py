@@ -70,24 +70,39 @@ class Retry:
     """The idempotency key of a call: what it made before, and remembering what it makes now."""
 
     visit: Visit
+    # Of those without an account: whose key it is, and what of the request makes it the same.
+    principal_id: UUID | None = None
+    fingerprint: bytes | None = None
+
+    def of(self, principal_id: UUID, fingerprint: bytes | None = None) -> "Retry":
+        """The retry of somebody without an account."""
+        return Retry(self.visit, principal_id, fingerprint)
+
+    @property
+    def _whose(self) -> UUID | None:
+        return self.visit.actor.id if self.visit.actor else self.principal_id
 
     async def known(self) -> IdempotencyKey | None:
         """What the same request made before. Raises Conflict while that is still under way."""
-        if self.visit.idempotency_key is None or self.visit.actor is None:
+        if self.visit.idempotency_key is None or self._whose is None:
             return None
         return await IdempotencyKeys(self.visit.session).claim(
-            self.visit.actor.id, self.visit.idempotency_key, self.visit.fingerprint
+            self._whose, self.visit.idempotency_key, self._fingerprint
         )
+
+    @property
+    def _fingerprint(self) -> bytes:
+        return self.fingerprint or self.visit.fingerprint
 
     def remember(self, status: int, **ids: UUID | str) -> None:
         """Store the answer's status and ids, in the transaction of its effect."""
-        if self.visit.idempotency_key is None or self.visit.actor is None:
+        if self.visit.idempotency_key is None or self._whose is None:
             return
         self.visit.session.add(
             IdempotencyKey(
-                principal_id=self.visit.actor.id,
+                principal_id=self._whose,
                 key=self.visit.idempotency_key,
-                fingerprint=self.visit.fingerprint,
+                fingerprint=self._fingerprint,
                 status=status,
                 ids={name: str(id) for name, id in ids.items()},
                 # Keys live in real time, whatever the demo clock says.

@@ -36,7 +36,7 @@ from app.domain.principals import Principals
 from app.keys import KeyRing
 from app.problems import on_crash, on_domain_error, on_invalid_request
 from app.routers import bodies
-from app.routers.limits import RateLimit
+from app.routers.limits import Guesses, RateLimit
 from app.settings import Settings
 
 IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{16,128}")
@@ -55,6 +55,10 @@ class Wiring:
     limits: RateLimit
     # Failed sign-ins of one account from one address: ten at once, then one in ten seconds.
     failures: RateLimit = field(default_factory=lambda: RateLimit(6, 10))
+    # Wrong PINs, by ticket and address.
+    guesses: Guesses = field(default_factory=Guesses)
+    # What is filed without an account, by address: ten at once, then two in a minute.
+    filings: RateLimit = field(default_factory=lambda: RateLimit(2, 10))
     # Each holds a connection for long; the others are for everybody else.
     exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
     # Each is a process that takes much memory.
@@ -117,12 +121,12 @@ class Door(APIRoute):
         handle = super().get_route_handler()
         known = _query_names(self.dependant)
         takes_json = self.body_field is not None and not self.takes_file
-        takes_key = _takes_key(self.dependant)
+        keyed = takes_key(self.dependant)
         creates = bool((self.openapi_extra or {}).get(CREATES))
 
         async def enter(request: Request) -> Response:
             try:
-                return await self._enter(request, handle, known, takes_json, takes_key, creates)
+                return await self._enter(request, handle, known, takes_json, keyed, creates)
             except DomainError as error:
                 return await on_domain_error(request, error)
             except RequestValidationError as error:
@@ -141,7 +145,7 @@ class Door(APIRoute):
         handle: Callable[[Request], Awaitable[Response]],
         known: frozenset[str],
         takes_json: bool,
-        takes_key: bool,
+        keyed: bool,
         creates: bool,
     ) -> Response:
         wiring: Wiring = request.state.wiring
@@ -160,7 +164,7 @@ class Door(APIRoute):
             actor, now = await _actor(session, principal_id)
             subject = await _subject(request, session, actor, now)
             _check_query(request, known)
-            key = _idempotency_key(request, creates) if takes_key else None
+            key = _idempotency_key(request, creates) if keyed else None
             if_match = _if_match(request)
             print_ = self._fingerprint(request, body)
             return Visit(session, actor, now, subject, key, if_match, print_, sent)
@@ -304,8 +308,9 @@ def _if_match(request: Request) -> int | None:
     return int(match[1]) if match else -1
 
 
-def _takes_key(dependant: Dependant) -> bool:
-    return dependant.call in KEYED or any(_takes_key(one) for one in dependant.dependencies)
+def takes_key(dependant: Dependant) -> bool:
+    """Whether a call uses the idempotency key."""
+    return dependant.call in KEYED or any(takes_key(one) for one in dependant.dependencies)
 
 
 def _query_names(dependant: Dependant) -> frozenset[str]:

@@ -52,7 +52,17 @@ def reference(
 
     What somebody may change has its `version` as ETag, all else a digest of its content.
     """
-    body = model.model_dump_json(by_alias=True).encode()
+    return kept(request, model.model_dump_json(by_alias=True).encode(), JSON, headers, version)
+
+
+def kept(
+    request: Request,
+    body: bytes,
+    media_type: str,
+    headers: dict[str, str] | None = None,
+    version: int | None = None,
+) -> Response:
+    """As `reference`, whatever it is written in."""
     etag = f'"{hashlib.sha256(body).hexdigest()[:20] if version is None else version}"'
     found: dict[str, Any] = {
         "ETag": etag,
@@ -64,4 +74,4 @@ def reference(
     known = [tag.strip().removeprefix("W/") for tag in sent]
     if etag in known or "*" in known:
         return Response(None, 304, found)
-    return Response(body, 200, found, media_type=JSON)
+    return Response(body, 200, found, media_type=media_type)

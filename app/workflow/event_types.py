@@ -2,6 +2,7 @@
 
 from app.domain.feed import KINDS
 from app.workflow import accounts, exports, households, ladder, other_needs, quotas, registry
+from app.workflow.citizens import pins, ratings
 from app.workflow.complaint_documents import verbs as evidence
 from app.workflow.complaints import centre, joining, surveys, transferring, verbs
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
@@ -40,6 +41,8 @@ OTHER_EVENTS = {
     transferring.LEFT: "It was transferred: for readers of the region it left; `region_to`.",
     joining.JOINED_BY: "Another complaint was joined into this one; `complaint_id`.",
     verbs.FOUND: "A desk found the complaint by a search.",
+    pins.REISSUED: "A desk gave a new PIN; `documents_seen` says against what.",
+    ratings.RATED: "The citizen said how content they are; `satisfaction`, 1 to 5.",
     surveys.SAVED: "A survey draft was saved; `survey_version` is its new version.",
     surveys.ADDITIONAL: "The survey of a replaced facilitator was kept beside.",
     ladder.REMINDED: "The holder was reminded; `told` says how many people.",

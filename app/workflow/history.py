@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import SYSTEM, Actor, Role
+from app.domain.actors import CITIZEN, SYSTEM, Actor, Role
 from app.domain.base import region_of
 from app.domain.events import Event, Events, standing_of
 
@@ -37,8 +37,8 @@ def log(
         Event(
             type=type,
             actor_id=actor.id,
-            actor_role=Role.SYSTEM
-            if actor is SYSTEM
+            actor_role=actor.grants[0].role
+            if actor in (SYSTEM, CITIZEN)
             else role or actor.role_for(subject.village_code, *IN_ORDER),
             at=at,
             happened_at=happened_at,

@@ -15,7 +15,7 @@ from app.workflow.complaints.case import Case, case_of, staff_of
 from app.workflow.complaints.commands import Command, ComplaintAction, Facilitator
 from app.workflow.complaints.table import LADDER, MACHINE
 from app.workflow.complaints.verbs import apply
-from app.workflow.parties import ASSIGNED, DESK, HEAD, MANAGER, PUSKESOS, told
+from app.workflow.parties import ASSIGNED, DESK, HANDLER, HEAD, MANAGER, PUSKESOS, told
 from app.workflow.referrals import clock as referral_clock
 from app.workflow.telling import tell_once
 
@@ -72,6 +72,8 @@ def holders(case: Case) -> list[UUID]:
 
 
 def _people(case: Case, number: int) -> list[UUID]:
+    if case.confidential:
+        return told(HANDLER, case)
     ladder = LADDER[case.state]
     rung = (None, ladder.level_1.party, ladder.level_2.party)[number]
     people = told(rung, case) if rung else holders(case)

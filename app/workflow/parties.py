@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from app.domain.actors import CITIZEN as CITIZEN_ACTOR
 from app.domain.actors import SECRETARIAT as SECRETARIAT_ROLES
 from app.domain.actors import SYSTEM as SYSTEM_ACTOR
 from app.domain.actors import Actor, Role
@@ -64,6 +65,17 @@ def _is_system(actor: Actor, _: Any) -> bool:
     return actor is SYSTEM_ACTOR
 
 
+def _is_citizen(actor: Actor, _: Any) -> bool:
+    # The door has seen the ticket and its PIN.
+    return actor is CITIZEN_ACTOR
+
+
+def _handles(actor: Actor, case: Any) -> bool:
+    """A confidential report is in the hands of those above whoever it may be about."""
+    confidential = getattr(case, "confidential", False)
+    return confidential and actor.holds(case.village_code, Role.MANAGER, Role.HEAD)
+
+
 def _is_assigned(actor: Actor, case: Any) -> bool:
     return bool(case.assigned_to == actor.id and actor.regions(Role.FACILITATOR))
 
@@ -104,6 +116,10 @@ def _without_part(actor: Actor, case: Any) -> bool:
 
 
 SYSTEM = Party("system", (Role.SYSTEM,), _is_system, _is_system)
+CITIZEN = Party("citizen with ticket and PIN", (Role.CITIZEN,), _is_citizen, _is_citizen)
+HANDLER = Party(
+    "manager or head, of a confidential report", (Role.MANAGER, Role.HEAD), _handles, _handles
+)
 DESK = _holding("desk", Role.PUSKESOS_OFFICER, *SECRETARIAT_ROLES)
 PUSKESOS = _holding("puskesos_officer", Role.PUSKESOS_OFFICER)
 SECRETARIAT = _holding("secretariat", *SECRETARIAT_ROLES)

@@ -12,6 +12,7 @@ from app.domain.actors import Actor, Role
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.identifiers import Keys, masked, masked_name
 from app.domain.principals import Principals
+from app.domain.tickets import FIRST_PIN
 from app.domain.vocabulary import (
     Category,
     Channel,
@@ -181,6 +182,13 @@ class Receipt(BaseModel):
 
 
 class ReceiptWithPin(Receipt):
+    pin: text(6)  # type: ignore[valid-type]
+
+
+class NewPin(BaseModel):
+    """A ticket's new PIN, for its citizen: given now and in replays, nowhere else."""
+
+    ticket: Word
     pin: text(6)  # type: ignore[valid-type]
 
 
@@ -372,7 +380,8 @@ async def filing(session: AsyncSession, actor: Actor, complaint: Complaint, at: 
         complaint=await read_one(session, actor, complaint, at),
         receipt=ReceiptWithPin(
             **await receipt(session, complaint),
-            pin=Keys.of(session).pin_of(complaint.id, complaint.pin_generation),
+            # The one of the filing: a later one is given to who stands at the desk, nowhere else.
+            pin=Keys.of(session).pin_of(complaint.id, FIRST_PIN),
         ),
     )
 

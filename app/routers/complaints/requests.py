@@ -66,3 +66,11 @@ class PersonQuery(BaseModel):
     family_card_number: NationalId | None = None
     name: line(120) | None = None  # type: ignore[valid-type]
     birth_date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", max_length=10)] | None = None
+
+
+class PinAsked(BaseModel):
+    """What the desk saw of whoever asks for a new PIN."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    documents_seen: Annotated[list[Document], Field(min_length=1, max_length=20)]

@@ -21,7 +21,7 @@ from app.domain.complaints import (
 )
 from app.domain.errors import Fault, Forbidden, Invalid, NotFound
 from app.domain.events import Events
-from app.domain.identifiers import birth_date_in
+from app.domain.identifiers import Keys, birth_date_in
 from app.domain.principals import Principals
 from app.domain.programs import Programs
 from app.domain.vocabulary import Category, Channel, Kind, Outcome, Priority, Sector
@@ -31,9 +31,10 @@ from app.routers.complaints.reads import (
     EventRead,
     Filing,
     FoundComplaint,
+    NewPin,
     ReceiptFound,
 )
-from app.routers.complaints.requests import ActionRequest, ComplaintChanges, PersonQuery
+from app.routers.complaints.requests import ActionRequest, ComplaintChanges, PersonQuery, PinAsked
 from app.routers.deps import (
     CurrentActor,
     CurrentVisit,
@@ -47,6 +48,7 @@ from app.routers.deps import (
 from app.routers.doors import CREATES, FINDERS, Door
 from app.routers.pages import FAR, Page, Paging
 from app.routers.replies import reply
+from app.workflow.citizens import pins
 from app.workflow.complaints import duplicates, filing, verbs
 from app.workflow.complaints.case import Case
 from app.workflow.complaints.commands import ComplaintAction
@@ -312,6 +314,28 @@ async def act_on_complaint(
     complaint = await verbs.act(session, actor, subject.id, command, now, version)
     retry.remember(200, complaint_id=complaint.id)
     return await _answer(session, actor, complaint, now)
+
+
+@router.post("/complaints/{complaint_id}/pin", response_model=NewPin)
+async def reissue_pin(
+    complaint_id: UUID,
+    body: PinAsked,
+    subject: Subject,
+    session: Session,
+    actor: CurrentActor,
+    now: Now,
+    retry: Retrying,
+) -> Response:
+    """A new PIN for who lost it, at the desk, against documents; the one before opens nothing."""
+    pins.check_desk(actor, subject)
+    if known := await retry.known():
+        generation = int(known.ids["generation"])
+    else:
+        complaint = await pins.reissue(session, actor, subject.id, body.documents_seen, now)
+        generation = complaint.pin_generation
+        retry.remember(200, complaint_id=subject.id, generation=str(generation))
+    pin = Keys.of(session).pin_of(subject.id, generation)
+    return reply(NewPin(ticket=subject.ticket, pin=pin), replayed=known is not None)
 
 
 async def _answer(

@@ -48,6 +48,10 @@ class Case:
         return self.complaint.village_code
 
     @property
+    def confidential(self) -> bool:
+        return self.complaint.confidential
+
+    @property
     def assigned_to(self) -> UUID | None:
         return self.complaint.assigned_to
 

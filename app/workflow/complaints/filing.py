@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import SECRETARIAT, Actor, Role, Scope
+from app.domain.actors import CITIZEN, SECRETARIAT, Actor, Role, Scope
 from app.domain.base import JAKARTA, Instant, contains, line, new_id, region_columns, text
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid
@@ -157,10 +157,13 @@ async def office_of(session: AsyncSession, complaint: Complaint) -> tuple[Role, 
 async def next_holder(session: AsyncSession, complaint: Complaint) -> tuple[Role, str] | None:
     """The office a complaint waits for now; None once it is closed.
 
-    A new one waits for the village's Puskesos, else for the secretariat.
+    A new one waits for the village's Puskesos, else for the secretariat; a confidential one for
+    those above them.
     """
     if complaint.state is ComplaintState.CLOSED:
         return None
+    if complaint.confidential:
+        return Role.MANAGER, complaint.regency_code
     if complaint.state in HOLDERS:
         role, level = HOLDERS[complaint.state]
         return role, getattr(complaint, level)
@@ -181,6 +184,8 @@ async def _village(
 
 
 def _may_file_for(actor: Actor, village_code: str) -> bool:
+    if actor is CITIZEN:
+        return True
     city = ".".join(village_code.split(".")[:2])
     granted = any(contains(code, village_code) for code in actor.region_codes)
     return actor.holds_near(city, *FILERS) or (Scope.COMPLAINTS_SUBMIT in actor.scopes and granted)
