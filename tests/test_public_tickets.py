@@ -332,3 +332,20 @@ def test_nobody_administers_what_stands_for_citizens(world: World) -> None:
 def test_a_pin_has_six_digits(world: World) -> None:
     for pin in ("12345", "1234567", "12345a", "\uff11\uff12\uff13\uff14\uff15\uff16", "", None):
         assert call(world, "3576-2026-000001-1", "status", pin).status_code == 422
+
+
+def test_a_joined_ticket_shows_how_the_other_stands_and_leaves_it_alone(world: World) -> None:
+    reporter = {"name": "Siti Rukmini", "national_id": "3576024507849555", "relation": "self"}
+    (earlier, _), (later, pin) = (filed(world, reporter=reporter) for _ in range(2))
+    done(world, "puskesos.wates", later["id"], "join", data={"into": earlier["id"]})
+    done(world, "puskesos.wates", earlier["id"], "resolve_now", note="Sudah ditangani.")
+    shown, theirs = status(world, later, pin), status(world, earlier, pin_of(world, earlier))
+    same = ("step", "outcome", "answer", "since", "promised_at")
+    assert [shown[name] for name in same] == [theirs[name] for name in same]
+    assert shown["answer"] == "Sudah ditangani."
+    assert (shown["ticket"], shown["actions"]) == (later["ticket"], [])
+    actions = [line["action"] for line in shown["history"]]
+    assert {"submit", "join", "resolve_now"} <= set(actions)
+    assert shown["history"] == sorted(shown["history"], key=lambda line: line["at"])
+    assert theirs["actions"]
+    refused(call(world, later["ticket"], "actions", pin, action="reopen"), 409, "action_not_allowed")

@@ -133,6 +133,16 @@ DONE: dict[ComplaintAction, Text] = {
         "The report went to the supervisor's office without a visit.",
     ),
     A.REASSIGN: Text("Petugas diganti.", "Petugas dipungantos.", "Another officer was chosen."),
+    A.TRANSFER: Text(
+        "Laporan dipindahkan ke kantor wilayah lain.",
+        "Laporan dipunalih dhateng kantor wewengkon sanes.",
+        "The report went to the office of another area.",
+    ),
+    A.JOIN: Text(
+        "Laporan digabung dengan laporan lain tentang hal yang sama.",
+        "Laporan dipungabung kaliyan laporan sanes bab ingkang sami.",
+        "The report was joined with another one about the same matter.",
+    ),
     A.HAND_BACK: Text(
         "Petugas mengembalikan tugas; petugas lain akan ditunjuk.",
         "Petugas mangsulaken tugas; petugas sanes badhe dipuntunjuk.",
@@ -200,6 +210,16 @@ DONE: dict[ComplaintAction, Text] = {
 
 # What it came to. Details of a programme are told in person.
 OUTCOMES: dict[Outcome, Text] = {
+    Outcome.TRANSFERRED: Text(
+        "Dipindahkan ke kabupaten/kota lain; bawalah surat pindahnya ke sana.",
+        "Dipunalih dhateng kabupaten/kutha sanes; mangga layangipun dipunbekta mrika.",
+        "Transferred to another regency or city; please take the letter there.",
+    ),
+    Outcome.JOINED: Text(
+        "Digabung dengan laporan lain tentang hal yang sama.",
+        "Dipungabung kaliyan laporan sanes bab ingkang sami.",
+        "Joined with another report about the same matter.",
+    ),
     Outcome.GRANTED: Text(
         "Disetujui oleh pemilik program.",
         "Dipunsarujuki dening ingkang kagungan program.",
