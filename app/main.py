@@ -23,6 +23,7 @@ from app.routers import (
     auth,
     catalogue,
     complaints,
+    devices,
     dispatches,
     dossiers,
     exports,
@@ -176,7 +177,8 @@ def create_app(
         catalogue.router, programs.router, screenings.router, quotas.router, accounts.router,
         sweeps.router, visits.router, households.router, dossiers.router, imports.router,
         operations.router, dispatches.router, dispatches.answers_router, letters.router,
-        letters.public_router, other_needs.router, feed.router, exports.router, webhooks.router,
+        letters.public_router, devices.router, other_needs.router, feed.router, exports.router,
+        webhooks.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 from app.domain import (
     complaints,
     deployment,
+    devices,
     dispatches,
     events,
     feed,
@@ -30,7 +31,7 @@ from app.domain import (
 )
 
 TABLES = (
-    complaints, deployment, dispatches, events, feed, households, idempotency_keys,
+    complaints, deployment, devices, dispatches, events, feed, households, idempotency_keys,
     notifications, operations, other_needs, principals, program_criteria, programs, quotas,
     referrals, regions, registry_changes, registry_rows, routes, screenings, surveys,
     sweep_runs, visits, webhooks,

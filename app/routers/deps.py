@@ -10,6 +10,7 @@ from fastapi import Depends, Path, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
+from app.domain.devices import Arrival, Devices, DeviceWrite
 from app.domain.errors import PreconditionFailed, PreconditionRequired
 from app.domain.idempotency_keys import IdempotencyKey, IdempotencyKeys
 from app.keys import KeyRing
@@ -71,16 +72,29 @@ class Retry:
 
     visit: Visit
 
-    async def known(self) -> IdempotencyKey | None:
-        """What the same request made before. Raises Conflict while that is still under way."""
-        if self.visit.idempotency_key is None or self.visit.actor is None:
-            return None
-        return await IdempotencyKeys(self.visit.session).claim(
-            self.visit.actor.id, self.visit.idempotency_key, self.visit.fingerprint
-        )
+    async def known(self) -> IdempotencyKey | DeviceWrite | None:
+        """What the same request made before: under its key, or under the tablet's number.
+
+        Raises Conflict while that is still under way, or where the number came with other content.
+        """
+        session, arrival = self.visit.session, Arrival.of(self.visit.session)
+        found: IdempotencyKey | DeviceWrite | None = None
+        if self.visit.idempotency_key is not None and self.visit.actor is not None:
+            found = await IdempotencyKeys(session).claim(
+                self.visit.actor.id, self.visit.idempotency_key, self.visit.fingerprint
+            )
+        if arrival is not None:
+            came = await Devices(session).known(arrival)
+            arrival.written = came is not None
+            found = found or came
+            if found is not None:
+                arrival.answered(found.status, found.ids)
+        return found
 
     def remember(self, status: int, **ids: UUID | str) -> None:
         """Store the answer's status and ids, in the transaction of its effect."""
+        if (arrival := Arrival.of(self.visit.session)) is not None:
+            arrival.answered(status, {name: str(id) for name, id in ids.items()})
         if self.visit.idempotency_key is None or self.visit.actor is None:
             return
         self.visit.session.add(

@@ -35,7 +35,7 @@ from app.domain.errors import (
 from app.domain.principals import Principals
 from app.keys import KeyRing
 from app.problems import on_crash, on_domain_error, on_invalid_request
-from app.routers import bodies
+from app.routers import arrivals, bodies
 from app.routers.limits import RateLimit
 from app.settings import Settings
 
@@ -111,12 +111,12 @@ class Door(APIRoute):
         handle = super().get_route_handler()
         known = _query_names(self.dependant)
         takes_json = self.body_field is not None and not self.takes_file
-        takes_key = _takes_key(self.dependant)
+        keyed = takes_key(self.dependant)
         creates = bool((self.openapi_extra or {}).get(CREATES))
 
         async def enter(request: Request) -> Response:
             try:
-                return await self._enter(request, handle, known, takes_json, takes_key, creates)
+                return await self._enter(request, handle, known, takes_json, keyed, creates)
             except DomainError as error:
                 return await on_domain_error(request, error)
             except RequestValidationError as error:
@@ -135,7 +135,7 @@ class Door(APIRoute):
         handle: Callable[[Request], Awaitable[Response]],
         known: frozenset[str],
         takes_json: bool,
-        takes_key: bool,
+        keyed: bool,
         creates: bool,
     ) -> Response:
         wiring: Wiring = request.state.wiring
@@ -153,7 +153,7 @@ class Door(APIRoute):
             actor, now = await _actor(session, principal_id)
             subject = await _subject(request, session, actor, now)
             _check_query(request, known)
-            key = _idempotency_key(request, creates) if takes_key else None
+            key = _idempotency_key(request, creates) if keyed else None
             if_match = _if_match(request)
             sent: Any = upload
             if takes_json:
@@ -164,7 +164,14 @@ class Door(APIRoute):
             arrived.state.visit = Visit(
                 session, actor, now, subject, key, if_match, self._fingerprint(request, body), sent
             )
+            # Every write may come from a tablet; what takes no key changes nothing for good.
+            sender = actor if keyed and request.method != "GET" else None
+            if sender is not None:
+                await arrivals.announced(request, session, sender, now, sent)
             response = await handle(arrived)
+            if sender is not None and response.status_code < 300:
+                status = response.status_code
+                await arrivals.keep(request, session, sender, now, self.path, subject, status)
         return response
 
     def _fingerprint(self, request: Request, body: bytes) -> bytes:
@@ -280,8 +287,9 @@ def _if_match(request: Request) -> int | None:
     return int(match[1]) if match else -1
 
 
-def _takes_key(dependant: Dependant) -> bool:
-    return dependant.call in KEYED or any(_takes_key(one) for one in dependant.dependencies)
+def takes_key(dependant: Dependant) -> bool:
+    """Whether a call uses the idempotency key: those that change something do."""
+    return dependant.call in KEYED or any(takes_key(one) for one in dependant.dependencies)
 
 
 def _query_names(dependant: Dependant) -> frozenset[str]:

@@ -4,6 +4,7 @@ from app.domain.feed import KINDS
 from app.workflow import accounts, exports, households, ladder, other_needs, quotas, registry
 from app.workflow.complaints import centre, surveys, verbs
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
+from app.workflow.devices import verbs as devices
 from app.workflow.dispatches import acknowledging
 from app.workflow.dispatches import overdue as undispatched
 from app.workflow.dispatches import verbs as dispatches
@@ -78,6 +79,10 @@ OTHER_EVENTS = {
     other_needs.MAPPED: "It was said what meets a need; `mapped_to`, `program_code`.",
     quotas.ADDED: "Places of a programme in a region and period were named.",
     quotas.CHANGED: "A quota was raised or lowered; `places`, `managed_here`.",
+    devices.REGISTERED: "A tablet was given to a facilitator; `facilitator_id`.",
+    devices.HANDED_ON: "A tablet was handed on; `from_facilitator`, `facilitator_id`.",
+    devices.BLOCKED: "A tablet was blocked: what it still sends is taken in and flagged.",
+    devices.RETIRED: "A tablet was retired.",
     accounts.CREATED: "A person or client was let in.",
     accounts.CHANGED: "An account was changed or shut out.",
 }

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import SECRETARIAT, Actor, Role, Scope
 from app.domain.base import JAKARTA, Instant, contains, line, new_id, region_columns, text
 from app.domain.complaints import Complaint, Complaints, ComplaintState
+from app.domain.devices import Arrival, Flag
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid
 from app.domain.households import Households
 from app.domain.identifiers import Keys, national_id_warnings
@@ -119,11 +120,12 @@ async def file(
             raise Conflict("client_ref_taken")
         return Filed(known, created=False)
     village, warnings = await _village(session, actor, draft)
-    received_at = _received_at(draft, at)
+    arrival = Arrival.of(session)
+    received_at = _received_at(draft, at, arrival)
     await _check_references(session, draft, village)
     complaint = await _row(session, actor, draft, village, received_at, at)
     complaint.payload_sha256 = payload_sha256
-    complaint.warnings = warnings
+    complaint.warnings = warnings + _odd(draft, at, arrival)
     warn_of_numbers(session, complaint)
     complaints.add(complaint)
     log(
@@ -180,10 +182,25 @@ def _may_file_for(actor: Actor, village_code: str) -> bool:
     return actor.holds_near(city, *FILERS) or (Scope.COMPLAINTS_SUBMIT in actor.scopes and granted)
 
 
-def _received_at(draft: ComplaintDraft, at: datetime) -> datetime:
+def _ahead(draft: ComplaintDraft, at: datetime) -> bool:
+    return draft.received_at is not None and draft.received_at > at + CLOCK_SLACK
+
+
+def _odd(draft: ComplaintDraft, at: datetime, arrival: Arrival | None) -> list[str]:
+    """What is odd about a complaint that came from a tablet: nothing of it keeps it out."""
+    if arrival is None:
+        return []
+    flags = [str(one) for one in arrival.flags if one is not Flag.CLOCK_AHEAD]
+    return [*flags, *(["received_in_future"] if _ahead(draft, at) else [])]
+
+
+def _received_at(draft: ComplaintDraft, at: datetime, arrival: Arrival | None) -> datetime:
+    """When the citizen came. A tablet's clock may be wrong: the event keeps what it claimed."""
     if draft.received_at is None:
         return at
-    if draft.received_at > at + CLOCK_SLACK:
+    if _ahead(draft, at):
+        if arrival is not None:
+            return at
         raise Invalid("received_in_future", (Fault("received_in_future", "/received_at"),))
     if draft.received_at < at - AT_MOST_BACK:
         raise Invalid("received_too_long_ago", (Fault("received_too_long_ago", "/received_at"),))
