@@ -10,6 +10,7 @@ import httpx
 import pytest
 import rfc8785
 
+from app.workflow.devices.overdue import daytime_before
 from tests.conftest import TLS, World
 from tests.flows import (
     act,
@@ -422,6 +423,7 @@ def manifest(world: World, device: Json, highest: int, *pending: Json, who: str 
 
 def test_a_manifest_is_answered_with_what_is_here_and_what_is_missing(world: World) -> None:
     device = register(world)
+    assert manifest(world, device, 0).json()["received"] == []
     here, elsewhere = draft(channel="tablet"), draft(channel="tablet")
     filed = world.as_(FIRST).post("/complaints", json=here, headers=key() | number(device, 2))
     before = world.as_(FIRST).post("/complaints", json=elsewhere, headers=key())
@@ -498,3 +500,83 @@ def test_manifests_and_uploads_together_leave_nothing_missing(world: World) -> N
     assert set(asyncio.run(storm())) == {200, 201}
     found = read(world, device)
     assert (found["received_count"], found["pending_count"], found["missing"]) == (10, 0, [])
+
+
+# ── what does not come, and who is told ──────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("at", "since"),
+    [
+        ("2026-11-24T15:00", "2026-11-24T11:00"),
+        ("2026-11-24T11:00", "2026-11-24T07:00"),
+        ("2026-11-24T08:00", "2026-11-23T17:00"),
+        ("2026-11-24T03:00", "2026-11-23T16:00"),
+        ("2026-11-24T23:00", "2026-11-24T16:00"),
+    ],
+)
+def test_four_hours_are_counted_between_seven_and_twenty(at: str, since: str) -> None:
+    moment, before = (datetime.fromisoformat(f"{one}+07:00") for one in (at, since))
+    assert daytime_before(moment) == before
+
+
+def test_what_does_not_come_is_told_once(fresh_world: World) -> None:
+    world = fresh_world
+    device, quiet, idle = register(world), register(world, SECOND), register(world)
+    retired = register(world)
+    case = bring(world, "assigned", SECOND)
+    manifest(world, device, 3, held(2), held(3))
+    manifest(world, retired, 1, held(1))
+    order(world, retired, "retire", note="Rusak.")
+    assert world.sweep("missing_uploads")["found"] == 0
+    # Four hours by day are over after at most a night and four hours.
+    world.advance(hours=17)
+    send(world, device, 3)
+    assert world.sweep("missing_uploads")["acted"] == 1
+    assert world.sweep("missing_uploads")["found"] == 0
+    for who in (FIRST, SUPERVISOR):
+        assert told_steps(world, who, device["id"]) == ["missing_uploads"]
+    told = world.as_(FIRST).get(f"/devices/{device['id']}/events").json()["items"][-1]
+    assert (told["type"], told["data"]["numbers"]) == ("device.uploads_missing", 2)
+    silent = {"silent": True}
+    assert world.as_(SUPERVISOR).get("/devices", params=silent).json()["items"] == []
+    world.advance(days=2)
+    found = world.as_(SUPERVISOR).get("/devices", params=silent).json()["items"]
+    # The idle tablet's facilitator has nothing to do; who has another one with promises has.
+    assert {one["id"] for one in found} == {quiet["id"], device["id"]}
+    mine = silent | {"facilitator_id": me(world, SECOND), "state": "active"}
+    assert len(world.as_(SUPERVISOR).get("/devices", params=mine).json()["items"]) == 1
+    others = world.as_(SUPERVISOR).get("/devices", params={"silent": False, "limit": 1}).json()
+    assert others["next_cursor"]
+    more = {"silent": False, "limit": 1, "cursor": others["next_cursor"]}
+    rest = world.as_(SUPERVISOR).get("/devices", params=more).json()
+    assert {one["id"] for one in others["items"] + rest["items"]} == {idle["id"], retired["id"]}
+    world.sweep("missing_uploads")
+    assert told_steps(world, SECOND, quiet["id"]) == ["device_silent"]
+    assert world.sweep("missing_uploads")["found"] == 0
+    # Heard of again, and silent again: told again.
+    act(
+        world, SECOND, case["id"], "record_visit_attempt", headers=number(quiet, 1),
+        data={"result": "not_home"},
+    )  # fmt: skip
+    world.advance(days=3)
+    world.sweep("missing_uploads")
+    assert told_steps(world, SECOND, quiet["id"]) == ["device_silent"] * 2
+    assert told_steps(world, SUPERVISOR, retired["id"]) == ["device_retired"]
+    # Manifests are kept for a month; what they promised stays until it comes.
+    world.advance(days=31)
+    world.sweep("housekeeping")
+    assert world.fetch("select count(*) from device_manifests")[0][0] == 0
+    assert read(world, device)["pending_count"] == 1
+    world.fetch("update principals set active = false where username like 'supervisor%'")
+    order(world, idle, "retire", note="Rusak.")
+    assert told_steps(world, "manager", idle["id"]) == ["device_retired"]
+
+
+def test_where_nobody_supervises_the_village_the_city_does(world: World) -> None:
+    hire(world, "of.the.city", ("facilitator", "35.76"))
+    device = register(world, "of.the.city")
+    assert device["region_code"] == "35.76"
+    order(world, device, "retire", note="Rusak.")
+    assert told_steps(world, SUPERVISOR, device["id"]) == ["device_retired"]
+    assert told_steps(world, "supervisor.kranggan", device["id"]) == ["device_retired"]

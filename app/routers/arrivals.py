@@ -1,7 +1,7 @@
 """What comes from a tablet: the headers `Device-Id` and `Device-Sequence`, read and written down.
 
 The door calls `announced` before a write and `keep` after it, in the same unit of work; the
-dependency that knows idempotency keys asks `Devices.known` in between.
+dependency that knows idempotency keys asks `DeviceWrites.known` in between.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ from app.domain.devices import (
     GAP_AT_MOST,
     SEQUENCE_AT_MOST,
     Arrival,
-    Devices,
     DeviceWrite,
+    DeviceWrites,
     Flag,
     WriteKind,
 )
@@ -64,7 +64,7 @@ async def announced(
     if faults:
         raise BadRequest("parameter_invalid", tuple(faults))
     assert number is not None
-    found = await Devices(session).claim(actor, device_id)
+    found = await DeviceWrites(session).claim(actor, device_id)
     if found is None:
         raise BadRequest("device_unknown", (Fault("device_unknown", parameter=DEVICE_ID),))
     flags, highest = found
@@ -98,7 +98,7 @@ async def keep(
     if arrival is None or arrival.written:
         return
     await session.flush()
-    await Devices(session).record(
+    await DeviceWrites(session).record(
         DeviceWrite(
             device_id=arrival.device_id, sequence=arrival.sequence, principal_id=actor.id,
             kind=kind_of(request.method, route), method=request.method, route=route,

@@ -10,7 +10,7 @@ from fastapi import Depends, Path, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
-from app.domain.devices import Arrival, Devices, DeviceWrite
+from app.domain.devices import Arrival, DeviceWrite, DeviceWrites
 from app.domain.errors import PreconditionFailed, PreconditionRequired
 from app.domain.idempotency_keys import IdempotencyKey, IdempotencyKeys
 from app.keys import KeyRing
@@ -84,7 +84,7 @@ class Retry:
                 self.visit.actor.id, self.visit.idempotency_key, self.visit.fingerprint
             )
         if arrival is not None:
-            came = await Devices(session).known(arrival)
+            came = await DeviceWrites(session).known(arrival)
             arrival.written = came is not None
             found = found or came
             if found is not None:

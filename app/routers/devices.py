@@ -18,6 +18,7 @@ from app.domain.devices import (
     SHOWN,
     Device,
     DeviceFilter,
+    DevicePromises,
     Devices,
     DeviceState,
     WriteKind,
@@ -319,7 +320,7 @@ async def _read(
     await session.flush()
     ids = [one.id for one in devices]
     silent = await Devices(session).silent(ids, at)
-    outstanding = await Devices(session).outstanding(ids)
+    outstanding = await DevicePromises(session).outstanding(ids)
     names = await Principals(session).names({one.facilitator_id for one in devices})
     plain = DeviceRead.model_fields.keys() & Device.model_fields.keys()
     return [

@@ -4,6 +4,7 @@ from app.domain.feed import KINDS
 from app.workflow import accounts, exports, households, ladder, other_needs, quotas, registry
 from app.workflow.complaints import centre, surveys, verbs
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
+from app.workflow.devices import overdue as missing
 from app.workflow.devices import verbs as devices
 from app.workflow.dispatches import acknowledging
 from app.workflow.dispatches import overdue as undispatched
@@ -83,6 +84,8 @@ OTHER_EVENTS = {
     devices.HANDED_ON: "A tablet was handed on; `from_facilitator`, `facilitator_id`.",
     devices.BLOCKED: "A tablet was blocked: what it still sends is taken in and flagged.",
     devices.RETIRED: "A tablet was retired.",
+    missing.MISSING: "What a tablet promised has not come; `numbers`, `first` and `last`.",
+    missing.SILENT: "A tablet with open work was not heard of; `since`.",
     accounts.CREATED: "A person or client was let in.",
     accounts.CHANGED: "An account was changed or shut out.",
 }

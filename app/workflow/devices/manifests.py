@@ -14,7 +14,9 @@ from app.domain.devices import (
     GAP_AT_MOST,
     DeviceManifest,
     DevicePromise,
+    DevicePromises,
     Devices,
+    DeviceWrites,
     WriteKind,
 )
 from app.domain.errors import Fault, Invalid
@@ -74,17 +76,17 @@ async def take(
     replayed: bool,
 ) -> Known:
     """Take a manifest in, and say what is here. The tablet's uploads wait meanwhile."""
-    devices = Devices(session)
-    device = await devices.lock(device_id)
+    promises, writes = DevicePromises(session), DeviceWrites(session)
+    device = await Devices(session).lock(device_id)
     if highest > device.highest_sequence + GAP_AT_MOST:
         limit = device.highest_sequence + GAP_AT_MOST
         fault = Fault("too_large", "/highest_sequence", params={"max": limit})
         raise Invalid("validation_failed", (fault,))
-    came = await devices.writes(device_id, {one.sequence for one in held})
+    came = await writes.at(device_id, {one.sequence for one in held})
     if not replayed:
-        promises = [_promise(device_id, one, at) for one in held if one.sequence not in came]
-        await devices.promise(device, promises, highest, at)
-        devices.keep(
+        not_here = [_promise(device_id, one, at) for one in held if one.sequence not in came]
+        await promises.take(device, not_here, highest, at)
+        promises.keep(
             DeviceManifest(
                 id=new_id(), device_id=device_id, sent_by=actor.id, at=at,
                 highest_sequence=highest, pending_count=len(held),
@@ -96,8 +98,8 @@ async def take(
         for one in held
         if one.sequence in came and came[one.sequence].payload_sha256 != one.payload_sha256
     }
-    missing, missing_count = await devices.missing(device_id, highest, MISSING_SHOWN)
-    received = await devices.received(device_id, RECEIVED_SHOWN)
+    missing, missing_count = await promises.missing(device_id, highest, MISSING_SHOWN)
+    received = await writes.received(device_id, RECEIVED_SHOWN)
     complaints = {
         write.subject_id
         for write in came.values()
