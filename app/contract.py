@@ -46,6 +46,18 @@ PROBLEM = {
         "detail": {"type": "string", "maxLength": 1000},
         "instance": {"type": "string", "maxLength": 60},
         "code": {"type": "string", "maxLength": 60},
+        "highest_sequence": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 1_000_000_000,
+            "description": "Of `device_sequence_taken`: the highest number of the tablet.",
+        },
+        "versions": {
+            "type": "object",
+            "maxProperties": 10,
+            "description": "Of a stale survey: the version it was `sent` over, the one `present`,"
+            " `saved_at` and `saved_by`; `errors` point to where they differ.",
+        },
         "errors": {
             "type": "array",
             "maxItems": 50,

@@ -229,6 +229,7 @@ family_card_number_invalid|Bukan nomor KK 16 digit; dibiarkan kosong.|Is no fami
 sex_unreadable|Jenis kelamin tidak dikenal; dibiarkan kosong.|The sex is not known; it is left out.
 birth_date_unreadable|Tanggal lahir tidak terbaca; dibiarkan kosong.|The birth date cannot be read; it is left out.
 program_unknown|Program tidak dikenal; dilewati.|The programme is not known; it is skipped.
+differs|Berbeda dari versi di peladen.|Differs from the version on the server.
 columns_missing|Kolom kurang; harus ada: {columns}.|Lacks columns; there must be: {columns}.
 named_twice|Disebut lebih dari sekali.|Is named more than once.
 row_ambiguous|Sebut satu saja: change_id atau number.|Name one: change_id or number.
