@@ -46,6 +46,7 @@ from app.routers import (
     screenings,
     surveys,
     sweeps,
+    ticket_books,
     visits,
     webhooks,
 )
@@ -177,8 +178,8 @@ def create_app(
         catalogue.router, programs.router, screenings.router, quotas.router, accounts.router,
         sweeps.router, visits.router, households.router, dossiers.router, imports.router,
         operations.router, dispatches.router, dispatches.answers_router, letters.router,
-        letters.public_router, devices.router, other_needs.router, feed.router, exports.router,
-        webhooks.router,
+        letters.public_router, devices.router, ticket_books.router, other_needs.router,
+        feed.router, exports.router, webhooks.router,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

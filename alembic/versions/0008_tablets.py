@@ -107,6 +107,39 @@ def upgrade() -> None:
     )
     for column in ("device_id", "at"):
         op.create_index(op.f(f"ix_device_manifests_{column}"), "device_manifests", [column])
+    op.create_table(
+        "ticket_books",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        *_region(),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("device_id", sa.Uuid(), nullable=True),
+        sa.Column("pad", sa.String(length=60), nullable=True),
+        sa.Column("reserved_by", sa.Uuid(), nullable=False),
+        sa.Column("reserved_at", sa.DateTime(timezone=True), nullable=False),
+        _foreign("ticket_books", "device_id", "devices.id"),
+        _foreign("ticket_books", "reserved_by", "principals.id"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ticket_books")),
+    )
+    op.create_index(op.f("ix_ticket_books_device_id"), "ticket_books", ["device_id"])
+    op.create_table(
+        "reserved_tickets",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("book_id", sa.Uuid(), nullable=False),
+        sa.Column("ticket", sa.String(collation="C"), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        _foreign("reserved_tickets", "book_id", "ticket_books.id"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reserved_tickets")),
+        sa.UniqueConstraint("ticket", name=op.f("uq_reserved_tickets_ticket")),
+    )
+    op.create_index(op.f("ix_reserved_tickets_book_id"), "reserved_tickets", ["book_id"])
+    op.create_index(
+        "ix_reserved_tickets_asked",
+        "reserved_tickets",
+        ["asked_at"],
+        postgresql_where=sa.text("used_at is null and told_at is null"),
+    )
     for table, column, added in ADDED:
         _set(table, column, [*_present(table, column), *added])
 
@@ -117,7 +150,7 @@ def downgrade() -> None:
         op.execute(f"delete from {table} where {column} in ({names})")
         _set(table, column, [one for one in _present(table, column) if one not in added])
     for table in (
-        "device_manifests", "device_promises", "device_writes", "device_holders", "devices",
+        "reserved_tickets", "ticket_books", "device_manifests", "device_promises", "device_writes", "device_holders", "devices",
     ):  # fmt: skip
         op.drop_table(table)
 

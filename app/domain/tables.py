@@ -26,6 +26,7 @@ from app.domain import (
     screenings,
     surveys,
     sweep_runs,
+    ticket_books,
     visits,
     webhooks,
 )
@@ -34,7 +35,7 @@ TABLES = (
     complaints, deployment, devices, dispatches, events, feed, households, idempotency_keys,
     notifications, operations, other_needs, principals, program_criteria, programs, quotas,
     referrals, regions, registry_changes, registry_rows, routes, screenings, surveys,
-    sweep_runs, visits, webhooks,
+    sweep_runs, ticket_books, visits, webhooks,
 )  # fmt: skip
 metadata = SQLModel.metadata
 

@@ -55,6 +55,8 @@ reason_not_allowed|422|Alasan tidak berlaku di sini|The reason is not one of tho
 received_in_future|422|Waktu terima di masa depan|The time of receipt lies in the future|Periksa jam dan tanggal received_at.|Check the clock and the date of received_at.
 received_too_long_ago|422|Waktu terima terlalu lama|The time of receipt is too long ago|received_at paling lama 90 hari yang lalu.|received_at may be at most 90 days back.
 happened_before_previous_step|422|Waktu kejadian sebelum langkah terakhir|It is said to have happened before the previous step|Periksa happened_at.|Check happened_at.
+unknown_ticket|422|Nomor pengaduan tidak dipesan|The ticket is not a reserved one|Gunakan nomor dari POST /v1/ticket-books di kota yang sama.|Use one from POST /v1/ticket-books of the same city.
+ticket_used|409|Nomor pengaduan sudah dipakai|The ticket has been used|Satu nomor untuk satu pengaduan: lihat pengaduan dengan nomor itu.|Each is for one complaint: see the complaint with that ticket.
 unknown_region|422|Wilayah tidak dikenal|The region is not known|Gunakan kode kelurahan Kemendagri dalam wilayah kerja Anda.|Use the Kemendagri code of a village in your area.
 unknown_program|422|Program tidak dikenal|The programme is not known|Lihat GET /v1/programs.|See GET /v1/programs.
 unknown_household|422|Rumah tangga tidak dikenal|The household is not known|Gunakan id dari cek registri.|Use an id from the registry check.

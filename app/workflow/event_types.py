@@ -1,7 +1,16 @@
 """Every type of event that is written, what it says, and which of them the feed tells."""
 
 from app.domain.feed import KINDS
-from app.workflow import accounts, exports, households, ladder, other_needs, quotas, registry
+from app.workflow import (
+    accounts,
+    exports,
+    households,
+    ladder,
+    other_needs,
+    quotas,
+    registry,
+    ticket_books,
+)
 from app.workflow.complaints import centre, surveys, verbs
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
 from app.workflow.devices import overdue as missing
@@ -86,6 +95,8 @@ OTHER_EVENTS = {
     devices.RETIRED: "A tablet was retired.",
     missing.MISSING: "What a tablet promised has not come; `numbers`, `first` and `last`.",
     missing.SILENT: "A tablet with open work was not heard of; `since`.",
+    ticket_books.RESERVED: "Tickets were reserved for a tablet or a pad; `count`.",
+    ticket_books.ASKED_FOR: "A reserved ticket was asked for and has not come; `ticket`.",
     accounts.CREATED: "A person or client was let in.",
     accounts.CHANGED: "An account was changed or shut out.",
 }

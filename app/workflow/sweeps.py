@@ -23,10 +23,11 @@ from app.domain.quotas import Quotas
 from app.domain.referrals import CLOSED_ANSWERS, WITH_OWNER, Referrals
 from app.domain.registry_changes import ChangeState, RegistryChanges
 from app.domain.sweep_runs import SweepRun, SweepRuns
+from app.domain.ticket_books import TicketBooks
 from app.domain.visits import Visits
 from app.domain.webhooks import KEPT_FOR as DELIVERIES_KEPT_FOR
 from app.domain.webhooks import WebhookDeliveries, WebhookEndpoints
-from app.workflow import ladder, operations
+from app.workflow import ladder, operations, ticket_books
 from app.workflow.devices import overdue as missing
 from app.workflow.dispatches import overdue as undispatched
 from app.workflow.referrals import quotas as line
@@ -225,11 +226,16 @@ async def _waiting_lists(session: AsyncSession, at: datetime, limit: int) -> Bat
 
 
 async def _missing_uploads(session: AsyncSession, at: datetime, limit: int) -> Batch:
-    """What tablets promised and have not sent; tablets that fell silent."""
+    """What tablets promised and have not sent, or are asked for; tablets that fell silent."""
     name, devices = "missing_uploads", Devices(session)
     rows = await devices.claim_overdue(name, missing.daytime_before(at), at, limit)
     due = [row.last_seen_at for row in rows]
-    return await _each(session, name, rows, due, devices.lock, missing.tell, at)
+    late = await _each(session, name, rows, due, devices.lock, missing.tell, at)
+    books = TicketBooks(session)
+    tickets = await books.claim_asked(name, at, limit)
+    due = [one.asked_at for one in tickets]
+    asked = await _each(session, name, tickets, due, books.lock, ticket_books.tell, at)
+    return late.and_(asked)
 
 
 async def _numbering(session: AsyncSession, _: datetime, __: int) -> Batch:

@@ -27,6 +27,7 @@ from app.domain.vocabulary import (
     Relation,
     Sector,
 )
+from app.workflow import ticket_books
 from app.workflow.complaints import clock
 from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ComplaintAction
@@ -90,6 +91,11 @@ class ComplaintDraft(BaseModel):
     reporter: Reporter
     subject: Subject | None = None
     documents_seen: Annotated[list[Document], Field(max_length=20)] = []
+    # One that was reserved in a ticket book, and given out before.
+    ticket: (
+        Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{4}-[0-9]{6,10}-[0-9]$", max_length=24)]
+        | None
+    ) = None
     received_at: Instant | None = None
 
 
@@ -110,8 +116,8 @@ async def file(
 ) -> Filed:
     """File a complaint, or find the one filed under the same `client_ref` before.
 
-    Raises Conflict `client_ref_taken` where that had other content, Invalid for what is unknown
-    or out of time.
+    Raises Conflict `client_ref_taken` where that had other content, or `ticket_used`; Invalid for
+    what is unknown or out of time.
     """
     complaints = Complaints(session)
     known = await complaints.lock_client_ref(actor.id, draft.client_ref)
@@ -237,9 +243,14 @@ async def _row(
 ) -> Complaint:
     columns: dict[str, Any] = region_columns(village)
     year = at.astimezone(JAKARTA).year
-    number = await Complaints(session).next_ticket_number()
+    if draft.ticket is not None:
+        reserved = await ticket_books.use(session, draft.ticket, columns["regency_code"], at)
+        id, given = reserved.id, reserved.ticket
+    else:
+        number = await Complaints(session).next_ticket_number()
+        id, given = new_id(), ticket(columns["regency_code"], year, number)
     complaint = Complaint(
-        id=new_id(), ticket=ticket(columns["regency_code"], year, number),
+        id=id, ticket=given,
         client_ref=draft.client_ref, payload_sha256="", kind=draft.kind,
         category=category_of(draft.kind, draft.category),
         sector=draft.sector, program_code=draft.program_code, priority=draft.priority,
