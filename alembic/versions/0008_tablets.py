@@ -84,6 +84,7 @@ def upgrade() -> None:
         sa.Column("payload_sha256", sa.String(length=64), nullable=True),
         sa.Column("problem", sa.String(length=60), nullable=True),
         sa.Column("promised_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("given_up_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         _foreign("device_promises", "device_id", "devices.id"),
         sa.PrimaryKeyConstraint("device_id", "sequence", name=op.f("pk_device_promises")),

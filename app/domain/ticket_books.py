@@ -87,9 +87,8 @@ class TicketBooks:
 
     async def lock_ticket(self, ticket: str) -> ReservedTicket | None:
         """A reserved ticket as it is now, held until commit; None for one that was not."""
-        statement = sa.select(ReservedTicket).where(R.ticket == ticket).with_for_update()
-        statement = statement.execution_options(populate_existing=True)
-        return (await self.session.scalars(statement)).one_or_none()
+        id = await self.session.scalar(sa.select(R.id).where(R.ticket == ticket))
+        return None if id is None else await self.lock(id)
 
     async def lock(self, id: UUID) -> ReservedTicket:
         statement = sa.select(ReservedTicket).where(R.id == id).with_for_update()

@@ -136,12 +136,17 @@ class HeldSent(BaseModel):
 
 
 class ManifestSent(BaseModel):
-    """All that a tablet has numbered (`highest_sequence`), and what of it is still on it."""
+    """All that a tablet has numbered (`highest_sequence`), and what of it is still on it.
+
+    `given_up`: numbers that will not come, since a person has decided so, or because the server
+    has that content already. Nobody waits for them; the tablet's history keeps them.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     highest_sequence: Annotated[int, Field(ge=0, le=SEQUENCE_AT_MOST, strict=True)]
     pending: Annotated[list[HeldSent], Field(max_length=PENDING_AT_MOST)] = []
+    given_up: Annotated[list[Sequence_], Field(max_length=PENDING_AT_MOST)] = []
 
 
 class ManifestRead(BaseModel):
@@ -261,11 +266,12 @@ async def send_manifest(
     Send it as often as you like: before a round of uploads, and after it.
     """
     held = [Held(**one.model_dump()) for one in body.pending]
-    manifests.check(held, body.highest_sequence)
+    manifests.check(held, body.given_up, body.highest_sequence)
     known = await retry.known()
     answer = await manifests.take(
-        session, actor, subject.id, held, body.highest_sequence, now, known is not None
-    )
+        session, actor, subject.id, held, body.given_up, body.highest_sequence, now,
+        known is not None,
+    )  # fmt: skip
     if known is None:
         retry.remember(200, device_id=subject.id)
     complaints = await Complaints(session).by_ids(answer.complaint_ids)

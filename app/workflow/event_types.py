@@ -13,6 +13,7 @@ from app.workflow import (
 )
 from app.workflow.complaints import centre, surveys, verbs
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
+from app.workflow.devices import manifests
 from app.workflow.devices import overdue as missing
 from app.workflow.devices import verbs as devices
 from app.workflow.dispatches import acknowledging
@@ -93,6 +94,7 @@ OTHER_EVENTS = {
     devices.HANDED_ON: "A tablet was handed on; `from_facilitator`, `facilitator_id`.",
     devices.BLOCKED: "A tablet was blocked: what it still sends is taken in and flagged.",
     devices.RETIRED: "A tablet was retired.",
+    manifests.GAVE_UP: "Numbers of a tablet will not come; `numbers`, `first` and `last`.",
     missing.MISSING: "What a tablet promised has not come; `numbers`, `first` and `last`.",
     missing.SILENT: "A tablet with open work was not heard of; `since`.",
     ticket_books.RESERVED: "Tickets were reserved for a tablet or a pad; `count`.",

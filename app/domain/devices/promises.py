@@ -40,7 +40,7 @@ class DevicePromises:
             sa.func.row_number()
             .over(partition_by=(P.device_id, missing), order_by=P.sequence)
             .label("place"),
-        ).where(P.device_id.in_(ids)).subquery()  # fmt: skip
+        ).where(P.device_id.in_(ids), P.given_up_at.is_(None)).subquery()  # fmt: skip
         r = ranked.c
         lost = r.kind.is_(None)
         numbers = sa.func.array_agg(r.sequence).filter(lost, r.place <= SHOWN)
@@ -54,7 +54,10 @@ class DevicePromises:
 
     async def missing(self, device_id: UUID, up_to: int, limit: int) -> tuple[list[int], int]:
         """The first numbers that neither came nor are announced, and how many there are."""
-        conditions = (P.device_id == device_id, P.kind.is_(None), P.sequence <= up_to)
+        conditions = (
+            P.device_id == device_id, P.kind.is_(None), P.given_up_at.is_(None),
+            P.sequence <= up_to,
+        )  # fmt: skip
         statement = sa.select(P.sequence).where(*conditions).order_by(P.sequence).limit(limit)
         count = await self.session.scalar(sa.select(sa.func.count()).where(*conditions))
         return list(await self.session.scalars(statement)), count or 0
@@ -85,7 +88,8 @@ class DevicePromises:
             statement = insert(DevicePromise)
             statement = statement.on_conflict_do_update(
                 index_elements=["device_id", "sequence"],
-                set_={name: getattr(statement.excluded, name) for name in columns},
+                set_={name: getattr(statement.excluded, name) for name in columns}
+                | {"given_up_at": None},
             )
             rows = [
                 {name: getattr(one, name) for name in columns}
@@ -97,6 +101,20 @@ class DevicePromises:
         device.last_manifest_at = at
         device.last_seen_at = max(device.last_seen_at or at, at)
         device.silence_told_at = None
+
+    async def give_up(
+        self, device_id: UUID, sequences: Sequence[int], at: datetime
+    ) -> Sequence[int]:
+        """Wait no more for some numbers; those for which this is new. One that comes all the same
+        is taken in."""
+        statement = (
+            sa.update(DevicePromise)
+            .where(P.device_id == device_id, P.sequence.in_(sequences), P.given_up_at.is_(None))
+            .values(given_up_at=at)
+            .returning(P.sequence)
+            .execution_options(synchronize_session=False)
+        )
+        return sorted(await self.session.scalars(statement))
 
     def keep(self, manifest: DeviceManifest) -> None:
         self.session.add(manifest)
@@ -113,7 +131,12 @@ class DevicePromises:
         """The late numbers of a tablet that were not told yet; they are from now on."""
         statement = (
             sa.update(DevicePromise)
-            .where(P.device_id == device_id, P.told_at.is_(None), P.promised_at <= promised_before)
+            .where(
+                P.device_id == device_id,
+                P.told_at.is_(None),
+                P.given_up_at.is_(None),
+                P.promised_at <= promised_before,
+            )
             .values(told_at=at)
             .returning(P.sequence)
             .execution_options(synchronize_session=False)

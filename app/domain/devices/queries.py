@@ -36,7 +36,7 @@ def silent_at(at: datetime) -> sa.ColumnElement[bool]:
     heard = sa.func.greatest(V.held_since, V.last_seen_at)
     to_visit = sa.select(1).where(C.assigned_to == V.facilitator_id, C.state.in_(TO_VISIT))
     visits = sa.select(1).where(T.assignee_id == V.facilitator_id, T.state == VisitState.OPEN)
-    held = sa.select(1).where(P.device_id == V.id)
+    held = sa.select(1).where(P.device_id == V.id, P.given_up_at.is_(None))
     return sa.and_(
         V.state == DeviceState.ACTIVE,
         heard <= at - SILENT_AFTER,
@@ -110,7 +110,10 @@ class Devices:
     ) -> list[Device]:
         """Tablets with numbers promised before a moment and not told, or that fell silent."""
         late = sa.select(1).where(
-            P.device_id == V.id, P.told_at.is_(None), P.promised_at <= promised_before
+            P.device_id == V.id,
+            P.told_at.is_(None),
+            P.given_up_at.is_(None),
+            P.promised_at <= promised_before,
         )
         statement = (
             sa.select(Device)

@@ -128,6 +128,8 @@ class DevicePromise(SQLModel, table=True):
     # What the server answered to it, where it was refused.
     problem: str | None = Field(default=None, max_length=60)
     promised_at: datetime
+    # Since when nobody waits for it: the tablet's holder has given it up.
+    given_up_at: datetime | None = None
     told_at: datetime | None = None
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import Actor
+from app.domain.actors import Actor, Role
 from app.domain.base import new_id
 from app.domain.complaints import Complaints
 from app.domain.devices import (
@@ -20,7 +20,9 @@ from app.domain.devices import (
     WriteKind,
 )
 from app.domain.errors import Fault, Invalid
+from app.workflow.history import log
 
+GAVE_UP = "device.gave_up"
 PENDING_AT_MOST = 500
 RECEIVED_SHOWN = 10_000
 MISSING_SHOWN = 1_000
@@ -52,16 +54,17 @@ class Known:
     complaint_ids: Sequence[UUID]
 
 
-def check(held: Sequence[Held], highest: int) -> None:
+def check(held: Sequence[Held], given_up: Sequence[int], highest: int) -> None:
     """Raises Invalid for numbers named twice, or above the highest one."""
     faults, seen = [], set()
-    for n, one in enumerate(held):
-        pointer = f"/pending/{n}/sequence"
-        if one.sequence > highest:
+    named = [(f"/pending/{n}/sequence", one.sequence) for n, one in enumerate(held)]
+    named += [(f"/given_up/{n}", sequence) for n, sequence in enumerate(given_up)]
+    for pointer, sequence in named:
+        if sequence > highest:
             faults.append(Fault("too_large", pointer, params={"max": highest}))
-        elif one.sequence in seen:
+        elif sequence in seen:
             faults.append(Fault("named_twice", pointer))
-        seen.add(one.sequence)
+        seen.add(sequence)
     if faults:
         raise Invalid("validation_failed", tuple(faults))
 
@@ -71,6 +74,7 @@ async def take(
     actor: Actor,
     device_id: UUID,
     held: Sequence[Held],
+    given_up: Sequence[int],
     highest: int,
     at: datetime,
     replayed: bool,
@@ -86,6 +90,12 @@ async def take(
     if not replayed:
         not_here = [_promise(device_id, one, at) for one in held if one.sequence not in came]
         await promises.take(device, not_here, highest, at)
+        if gone := await promises.give_up(device_id, given_up, at):
+            log(
+                session, GAVE_UP, device, actor, at,
+                role=actor.role_for(device.regency_code, Role.FACILITATOR),
+                numbers=len(gone), first=gone[0], last=gone[-1],
+            )  # fmt: skip
         promises.keep(
             DeviceManifest(
                 id=new_id(), device_id=device_id, sent_by=actor.id, at=at,
