@@ -405,6 +405,34 @@ def test_a_clock_a_day_ahead_is_flagged_and_not_refused(world: World) -> None:
     assert datetime.fromisoformat(last["happened_at"]) == datetime.fromisoformat(tomorrow)
 
 
+def test_a_visit_by_a_wrong_clock_is_flagged_too(world: World) -> None:
+    device = register(world)
+    [home] = world.fetch(
+        "select id from households where village_code = '35.76.02.1010' order by id desc limit 1"
+    )
+    body = {"kind": "reverification", "household_ids": [str(home["id"])]}
+    made = world.as_("front.1").post("/visits", json=body, headers=key()).json()
+    path = f"/visits/{made['items'][0]['id']}"
+    if made["items"][0]["assignee"]["id"] != me(world, FIRST):
+        given = world.as_("front.1").post(
+            f"{path}/actions",
+            json={"action": "reassign", "data": {"facilitator_id": me(world, FIRST)}},
+            headers=key() | {"If-Match": etag(world, "front.1", path)},
+        )
+        assert given.status_code == 200, given.text
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    tried = world.as_(FIRST).post(
+        f"{path}/actions",
+        json={
+            "action": "record_attempt", "data": {"result": "not_home"}, "happened_at": tomorrow,
+        },
+        headers=key() | {"If-Match": etag(world, FIRST, path)} | number(device, 1),
+    )  # fmt: skip
+    assert tried.status_code == 200, tried.text
+    last = world.as_("front.1").get(f"{path}/events").json()["items"][-1]
+    assert (last["data"]["clock"], last["data"]["device"]["flags"]) == ("ahead", ["clock_ahead"])
+
+
 # ── what is missing ──────────────────────────────────────────────────────────────────────────
 
 

@@ -1,11 +1,14 @@
 """What comes from a tablet: the headers `Device-Id` and `Device-Sequence`, read and written down.
 
-The door calls `announced` before a write and `keep` after it, in the same unit of work; the
-dependency that knows idempotency keys asks `DeviceWrites.known` in between.
+The door calls `named` with the other headers, `announced` once it has the body, and `keep` after
+the write, all in its unit of work. The dependency that knows idempotency keys asks
+`DeviceWrites.known` in between.
 """
 
 import hashlib
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -43,9 +46,16 @@ KINDS = {
 }
 
 
-async def announced(
-    request: Request, session: AsyncSession, actor: Actor, now: datetime, sent: Any
-) -> Arrival | None:
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A tablet and a number, and why what comes under it should be looked at."""
+
+    device_id: UUID
+    sequence: int
+    flags: Sequence[Flag]
+
+
+async def named(request: Request, session: AsyncSession, actor: Actor) -> Named | None:
     """The tablet and number that a write comes under; None for one without these headers.
 
     Raises BadRequest for one header without the other, for what is no number, and for a tablet
@@ -71,17 +81,22 @@ async def announced(
     if int(number) > min(highest + GAP_AT_MOST, SEQUENCE_AT_MOST):
         fault = Fault("too_large", parameter=SEQUENCE, params={"max": highest + GAP_AT_MOST})
         raise BadRequest("parameter_invalid", (fault,))
+    return Named(device_id, int(number), flags)
+
+
+def announced(
+    request: Request, session: AsyncSession, tablet: Named, now: datetime, sent: Any
+) -> None:
+    """From now on the session knows what it comes from: `Arrival.of`."""
     fields = sent.fields if isinstance(sent, Upload) else sent
-    claimed = _claimed(fields)
+    claimed, flags = _claimed(fields), list(tablet.flags)
     if claimed is not None and claimed > now + CLOCK_TOLERANCE:
         flags.append(Flag.CLOCK_AHEAD)
     content = _sha256(sent)
-    arrival = Arrival(
-        device_id, int(number), _fingerprint(request, sent, content), content,
+    session.info["arrival"] = Arrival(
+        tablet.device_id, tablet.sequence, _fingerprint(request, sent, content), content,
         _client_ref(fields), claimed, flags,
     )  # fmt: skip
-    session.info["arrival"] = arrival
-    return arrival
 
 
 async def keep(
@@ -139,10 +154,11 @@ def _fingerprint(request: Request, sent: Any, content: str) -> bytes:
 
 
 def _sha256(sent: Any) -> str:
-    """SHA-256 of the body: of a file its bytes, of JSON as RFC 8785 writes it."""
+    """SHA-256 of the body: of a file or table its bytes, of JSON as RFC 8785 writes it."""
     if isinstance(sent, Upload):
         return sent.digest
-    return hashlib.sha256(b"" if sent is None else rfc8785.dumps(sent)).hexdigest()
+    plain = sent if isinstance(sent, bytes) else b"" if sent is None else rfc8785.dumps(sent)
+    return hashlib.sha256(plain).hexdigest()
 
 
 def _claimed(fields: Any) -> datetime | None:

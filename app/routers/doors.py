@@ -155,6 +155,9 @@ class Door(APIRoute):
             _check_query(request, known)
             key = _idempotency_key(request, creates) if keyed else None
             if_match = _if_match(request)
+            # Every write may come from a tablet; what takes no key changes nothing for good.
+            sender = actor if keyed and request.method != "GET" else None
+            tablet = await arrivals.named(request, session, sender) if sender else None
             sent: Any = upload
             if takes_json:
                 arrived.body_bytes = body
@@ -164,12 +167,10 @@ class Door(APIRoute):
             arrived.state.visit = Visit(
                 session, actor, now, subject, key, if_match, self._fingerprint(request, body), sent
             )
-            # Every write may come from a tablet; what takes no key changes nothing for good.
-            sender = actor if keyed and request.method != "GET" else None
-            if sender is not None:
-                await arrivals.announced(request, session, sender, now, sent)
+            if tablet is not None:
+                arrivals.announced(request, session, tablet, now, body if table else sent)
             response = await handle(arrived)
-            if sender is not None and response.status_code < 300:
+            if sender is not None and tablet is not None and response.status_code < 300:
                 status = response.status_code
                 await arrivals.keep(request, session, sender, now, self.path, subject, status)
         return response
