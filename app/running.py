@@ -1,6 +1,7 @@
 """`slrt run`: everything in one go: database, migrations, data, API and sweeps."""
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -113,7 +114,9 @@ def _start(settings: Settings, database: Database, command: str) -> subprocess.P
     # A session of its own: Ctrl-C reaches this process, which stops the others in order.
     path = log_file(settings, command)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as log:
+    # For whoever runs it alone, also where it was made by an older version.
+    with open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600)) as log:
+        os.fchmod(log.fileno(), 0o600)
         return subprocess.Popen(
             [sys.executable, "-m", "app.cli", command],
             env=environment,

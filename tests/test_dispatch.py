@@ -678,8 +678,11 @@ def test_the_same_answer_again_changes_nothing_and_another_is_refused(world: Wor
     made = dispatched(world, one, other)
     upload(world, made["id"])
     first = answered(world, made["id"], no(one))
-    again = answered(world, made["id"], no(one, "Lain kata"))
-    assert again.json() == first.json()
+    assert answered(world, made["id"], no(one)).json() == first.json()
+    # For another reason it is another answer: it is not dropped without a word.
+    answer = answered(world, made["id"], yes(other), no(one, "Lain kata"))
+    refused(answer, 409, "acknowledged_already")
+    assert faults(answer) == {"/rows/1": "acknowledged_already"}
     answer = answered(world, made["id"], yes(other), yes(one))
     refused(answer, 409, "acknowledged_already")
     assert faults(answer) == {"/rows/1": "acknowledged_already"}

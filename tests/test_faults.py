@@ -677,6 +677,8 @@ def test_run_without_demo_begins_empty_and_is_kept(slrt: Shell) -> None:
             ends_with_all_it_started(process, folder, port, 128 + signal.SIGTERM)
         with running("run", **settings) as process:
             until(lambda: is_ready(port))
+            logs = [Path(folder, f"{command}.log") for command in ("serve", "schedule")]
+            assert {path.stat().st_mode & 0o777 for path in logs} == {0o600}
             assert http.post(**sign_in).status_code == 401
             command = ["users", "add", "admin", "--name", "Ibu Admin", "--role", "admin"]
             added = slrt(*command, password=credentials["password"], **settings)

@@ -1,6 +1,7 @@
 """Referral letters: what they say, that anybody can check them, and that nothing else is told."""
 
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pypdfium2
@@ -9,7 +10,7 @@ import zxingcpp
 
 from tests.conftest import Cluster, World, serve
 from tests.flows import act_on_referral, done, family
-from tests.referring import FIRST, OWNER, approved, did, forwarded, named, need, referral
+from tests.referring import FIRST, OWNER, Json, approved, did, forwarded, named, need, referral
 from tests.refusals import refused
 
 PUBLIC = "https://slrt.example.id"
@@ -68,7 +69,7 @@ def test_a_letter_says_who_is_referred_where_and_by_whom_with_ids_masked(world: 
     assert any(month in text for month in ("November 2026", "Desember 2026"))
     assert number not in text
     assert card not in text
-    assert "Keluarga " in text_of(letter(world, home).content)
+    assert f"Keluarga {head_of(world, person)[1]}" in text_of(letter(world, home).content)
     assert "Bu Nur'aini é <b>" in text_of(letter(world, name).content)
     # Whoever sees the referral reads its letter; the same bytes each time.
     for who in ("agency-pkh", FIRST, OWNER, "manager"):
@@ -88,6 +89,9 @@ def test_anybody_checks_a_letter_by_its_code_and_learns_no_more(world: World) ->
     did(world, "front.1", ids[2], "cancel", reason="Pindah.")
     said = [check(world, url) for url in urls]
     assert said == [{"valid": True}, {"valid": False}, {"valid": False}]
+    # What was misread is no letter of ours either, whatever its length.
+    for odd in ("x", "x" * 61, urls[0].rpartition("/")[2] * 2, "x" * 2000):
+        assert check(world, f"{PUBLIC}/v1/public/letters/{odd}") == {"valid": False}
     assert letter(world, ids[0]).status_code == 200
     for id in ids[1:]:
         refused(letter(world, id), 409, "no_letter")
@@ -112,4 +116,42 @@ def test_who_guesses_codes_is_slowed_down(fresh_world: World) -> None:
     assert answers[0].json() == {"valid": False}
     assert int(answers[-1].headers["retry-after"]) > 0
     refused(answers[-1], 429, "too_many_requests")
-    assert world.anyone.get("/v1/public/letters/" + "x" * 61).status_code in (404, 429)
+
+
+def head_of(world: World, person: Json) -> tuple[UUID, str, bytes | None]:
+    sql = "select id, name, national_id from members where household_id = $1 and relation = 'head'"
+    (found,) = world.fetch(sql, UUID(person["household_id"]))
+    return tuple(found)
+
+
+def test_an_owner_knows_a_family_by_whoever_is_its_head_when_it_is_referred(world: World) -> None:
+    person = family(world)
+    home, first = person["household_id"], head_of(world, person)
+    whole = {"program_code": "KKS", "beneficiary": {"household_id": home}}
+    complaint = approved(world, whole)
+    (id,) = complaint["referral_ids"]
+    assert referral(world, id)["beneficiary"]["name"] == f"Keluarga {first[1]}"
+    changes = "update members set relation = $2 where id = $1"
+    world.fetch(changes, first[0], "other")
+    others = "select id from members where household_id = $1 and id <> $2 limit 1"
+    (other,) = world.fetch(others, UUID(home), first[0])
+    try:
+        world.fetch(changes, other[0], "head")
+        done(world, "manager", complaint["id"], "forward")
+        who, name, sealed = head_of(world, person)
+        number = sealed and world.cluster.keys.data.open(sealed, "members", "national_id", who)
+        shown = {
+            "member_id": None, "household_id": home, "name": f"Keluarga {name}",
+            "national_id": number and f"{number[:4]}********{number[-4:]}",
+        }  # fmt: skip
+        assert referral(world, id, OWNER)["beneficiary"] == shown
+        rows = world.as_(OWNER).get("/referrals/answers").text.splitlines()
+        (row,) = (row for row in rows if row.startswith(id))
+        assert f",{shown['name']}," in row
+        # No head: nobody to name it by.
+        world.fetch(changes, other[0], "other")
+        nobody = approved(world, whole | {"program_code": "RASTRA"})["referral_ids"][0]
+        assert referral(world, nobody)["beneficiary"]["name"] is None
+    finally:
+        world.fetch(changes, other[0], "other")
+        world.fetch(changes, first[0], "head")

@@ -305,6 +305,27 @@ def test_of_two_who_decide_on_a_draft_at_once_one_does(world: World) -> None:
     assert sorted(statuses) == [200, 412, 412, 412]
 
 
+def test_of_two_drafts_published_at_once_one_is_shown_anew(world: World) -> None:
+    keepers(world)
+    keeper, places = world.as_("keeper"), []
+    for most in (3, 2):
+        made = draft(world, "UEP", {"decile": {"at_most": most}})
+        assert made.status_code == 201, made.text
+        places.append(made.headers["location"].removeprefix("/v1"))
+        assert keeper.post(f"{places[-1]}/preview").is_success
+
+    async def race() -> list[Any]:
+        """Both have come to their drafts, and wait, before either may go on."""
+        async with held(world, "program_criteria", "program_code", "UEP"):
+            asked = [asyncio.create_task(asyncio.to_thread(act, world, place, "publish"))
+                for place in places]  # fmt: skip
+            await asyncio.sleep(1)
+        return list(await asyncio.gather(*asked))
+
+    said = [(one.status_code, one.json().get("code")) for one in asyncio.run(race())]
+    assert sorted(said, key=str) == [(200, None), (409, "preview_missing")]
+
+
 @pytest.mark.parametrize(
     ("active", "begins", "ends", "found"),
     [

@@ -330,6 +330,8 @@ def test_a_file_needs_its_columns_and_an_owner(world: World) -> None:
     answer = upload(world, OWNER, "nama,status\nBu Tin,granted")
     refused(answer, 422, "malformed_file")
     assert "referral_id" in answer.json()["errors"][0]["detail"]
+    # Nor is it sent to look for the columns of another file.
+    assert "change_id" not in answer.text
     file = "referral_id,status\n019a0000-0000-7000-8000-000000000000,granted"
     refused(upload(world, "front.1", file), 403, "role_not_allowed")
     refused(world.as_("front.1").get("/referrals/answers"), 403, "role_not_allowed")

@@ -7,6 +7,7 @@ import httpx
 
 from tests.conftest import World
 from tests.flows import WATES, etag, key
+from tests.homes import home
 
 SUPERVISOR, MANAGER, DESK = "supervisor.magersari", "manager", "puskesos.wates"
 
@@ -80,6 +81,25 @@ def code(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
+def test_somebody_who_is_added_twice_is_warned_of(world: World) -> None:
+    id = str(home(world))
+    same = PERSON | {"national_id": "3576021107120017"}
+    first = proposed(world, kind="add_member", household_id=id, person=same)
+    assert first["warnings"] == []
+    new = HOME | {"people": [HEAD_PERSON, same, PERSON]}
+    second = proposed(world, kind="add_household", household=new)
+    none = proposed(world, kind="add_member", household_id=id, person=PERSON)
+    assert (second["warnings"], none["warnings"]) == (["national_id_twice"], [])
+
+    def warned(id: str) -> bool:
+        return bool(world.as_("front.1").get(f"/registry-changes/{id}").json()["warnings"])
+
+    assert warned(first["id"])
+    done(world, SUPERVISOR, second["id"], "reject", note="Sudah diusulkan.")
+    assert not warned(first["id"])
+    assert not warned(second["id"])
+
+
 def test_a_proposal_that_does_not_fit_is_told_why(world: World) -> None:
     home = a_household(world)
     one, other = (member["id"] for member in home["members"][:2])
@@ -88,9 +108,9 @@ def test_a_proposal_that_does_not_fit_is_told_why(world: World) -> None:
         ({"kind": "update_household"}, "target_mismatch"),
         ({"kind": "update_household", "member_id": one}, "target_mismatch"),
         ({"kind": "remove", "member_id": one} | of_home, "target_mismatch"),
-        ({"kind": "update_household", "household_id": NOBODY}, "unknown_household"),
-        ({"kind": "update_member", "member_id": NOBODY}, "unknown_member"),
         ({"kind": "update_household"} | of_home, "missing"),
+        ({"kind": "update_household", "fields": {"rt": "1"}, "base_version": 999} | of_home,
+            "too_large"),
         ({"kind": "remove", "fields": {"rt": "1"}, "note": "x"} | of_home, "unknown_field"),
         ({"kind": "remove"} | of_home, "note_required"),
         ({"kind": "add_member"} | of_home, "missing"),
@@ -107,7 +127,7 @@ def test_a_proposal_that_does_not_fit_is_told_why(world: World) -> None:
             "implausible_date"),
         ({"kind": "merge_duplicate", "member_id": one}, "unknown_duplicate"),
         ({"kind": "merge_duplicate", "member_id": one, "into_id": one}, "unknown_duplicate"),
-        ({"kind": "merge_duplicate", "into_id": NOBODY} | of_home, "unknown_duplicate"),
+        ({"kind": "merge_duplicate", "into_id": one} | of_home, "unknown_duplicate"),
         ({"kind": "report_move", "fields": {"rt": "1"}, "member_id": one}, "missing"),
         ({"kind": "report_move", "fields": {"region_code": "35.76.02.9999"}, "member_id": one},
             "unknown_region"),

@@ -184,6 +184,26 @@ def test_what_the_proposer_may_not_read_does_not_exist_for_them(fresh_world: Wor
         for body in bodies:
             refused(propose(world, who, **body), 404, "not_found")
     assert world.fetch("select id from registry_changes") == []
+    # Nor whether there is such a one at all: also for those who read the rest of it.
+    of_nobody = [
+        (DESK, {"kind": "update_household", "household_id": NOBODY, "fields": {"rt": "1"}}),
+        (DESK, bodies[1] | {"member_id": NOBODY}),
+        (DESK, bodies[1] | {"member_id": home["id"]}),
+        (DESK, bodies[2] | {"into_id": NOBODY}),
+        (SUPERVISOR, {"kind": "revoke_death", "member_id": NOBODY}),
+    ]
+    world.fetch("update grants set region_codes = '{99.99}' where role = 'supervisor'")
+    of_nobody.append((SUPERVISOR, {"kind": "revoke_death", "member_id": member}))
+    for who, body in of_nobody:
+        refused(propose(world, who, **body), 404, "not_found")
+    # Who reads here and revokes elsewhere is told so.
+    world.fetch(
+        "insert into grants (id, principal_id, role, region_codes, program_codes)"
+        " select gen_random_uuid(), id, 'supervisor', '{99.99}', '{}'"
+        " from principals where username = $1",
+        DESK,
+    )
+    refused(propose(world, DESK, kind="revoke_death", member_id=member), 403, "role_not_allowed")
     # Through a complaint that they hold it is part of the complaint.
     theirs = file(world, "puskesos.kranggan", region_code="35.76.03.1001")
     drafted = proposed(world, "puskesos.kranggan", **bodies[0], complaint_id=theirs["id"])

@@ -513,8 +513,36 @@ def test_what_is_odd_is_warned_of_and_the_row_lands_all_the_same(world: World) -
     warned = world.fetch("select warnings from members where registry_id = 'RT-201'")
     assert json.loads(warned[0][0]) == ["national_id_sex"]
     pairs = one(world, f"select state -> 'pairs' from operations where id = '{result['id']}'")
-    ids = world.fetch("select id from members where registry_id in ('RT-201', 'RT-301') order by 1")
+    ids = world.fetch(
+        "select id from members where registry_id in ('RT-201', 'RT-301') order by registry_id"
+    )
     assert json.loads(pairs) == [[str(row[0]) for row in ids]]
+
+
+def test_nothing_that_cannot_be_read_is_dropped_without_a_word(world: World) -> None:
+    header = HEADER + ",presence,household_presence,family_number,age_years"
+    plain = {"family_card_number": "3576021503790001"}
+    people = [
+        # A superscript is a digit to Python, and eleven digits are more than a column holds.
+        plain | {"rt": "\u00b2", "rw": "0010", "household_presence": "seen"},
+        plain | {"household_id": "RT-2", "member_number": "12345678901", "presence": "there",
+            "family_number": "99999999999", "age_years": "old"},
+        plain | {"household_id": "RT-3", "rt": "-", "rw": "", "member_number": ".",
+            "family_number": "", "age_years": "-"},
+    ]  # fmt: skip
+    result = landed(world, own(*people, header=header))
+    assert result["rows_landed"] == 3
+    names = ("line", "column", "value", "code", "refused")
+    assert sorted(tuple(one[name] for name in names) for one in listed(world, result["id"])) == [
+        ("2", "household_presence", "****", "fact_unreadable", "no"),
+        ("2", "rt", "*", "fact_unreadable", "no"),
+        ("2", "rw", "****", "fact_unreadable", "no"),
+        ("3", "age_years", "", "fact_unreadable", "no"),
+        ("3", "family_number", "***********", "fact_unreadable", "no"),
+        ("3", "member_number", "***********", "fact_unreadable", "no"),
+        ("3", "presence", "*****", "fact_unreadable", "no"),
+    ]
+    assert one(world, "select count(*) from households where rt is null and rw is null") == 2
 
 
 def test_a_list_of_faults_shows_no_number_no_name_and_runs_nothing(world: World) -> None:
@@ -673,7 +701,10 @@ def test_an_operation_is_seen_by_its_owner_and_by_those_who_lead(world: World) -
     id = send(world, own({})).json()["id"]
     for who in ("front.1", "manager", "head", "admin"):
         assert operation(world, id, who)["id"] == id
-    for who in ("puskesos.wates", "front.2", "integrator"):
+    # Whoever may import is told for which operation they must wait, and can read it.
+    problem = refused(send(world, own({}), "front.2"), 409, "import_under_way")
+    assert operation(world, problem["operation_id"], "front.2")["id"] == id
+    for who in ("puskesos.wates", "integrator"):
         refused(world.as_(who).get(f"/operations/{id}"), 404, "not_found")
 
 

@@ -299,7 +299,11 @@ def test_who_may_not_send_and_what_cannot_be_sent(world: World) -> None:
         {"region_code": WATES, "limit": 201},
         {"region_code": WATES, "kind": "complaint"},
     ):
-        refused(post(world, **wrong), 422, "validation_failed")
+        problem = refused(post(world, **wrong), 422, "validation_failed")
+    # The choices are told as they are sent, not as they are called here.
+    [fault] = problem["errors"]
+    assert "'reverification', 'benefit_check'" in fault["detail"]
+    assert "VisitKind" not in fault["detail"]
     world.fetch("update households set ended_at = slrt_now() where id = $1", there)
     refused(post(world, household_ids=[there]), 422, "unknown_household")
     world.fetch("update households set ended_at = null where id = $1", there)
@@ -582,8 +586,12 @@ def test_a_death_is_reported_with_evidence_and_else_only_noted(world: World) -> 
     assert held[0]["hold_change_id"] == change["id"]
     world.fetch("update members set hold_change_id = null")
     noted = visit_for(world)["id"]
+    # What had been typed before is not proposed, and stays to be read, as with a complaint.
+    typed = saved(world, noted).json()["answers"]
     acted(world, FIRST, noted, "record_attempt", data={"result": "deceased"}, note="Kata tetangga.")
     assert changes_of(world, noted) == []
+    kept = world.as_("front.1").get(f"/visits/{noted}/survey").json()
+    assert (kept["answers"].keys(), kept["submitted_at"]) == (typed.keys(), None)
     last = world.as_("front.1").get(f"/visits/{noted}/events").json()["items"][-1]
     assert (last["type"], last["note"]) == ("visit.attempted", "Kata tetangga.")
 
@@ -636,7 +644,8 @@ def test_a_survey_of_a_visit_verifies_the_household_and_proposes_its_changes(
 
 
 def test_a_survey_is_saved_over_what_was_read_and_submitted_when_complete(world: World) -> None:
-    id = visit_for(world)["id"]
+    visit = visit_for(world)
+    id = visit["id"]
     answer = act(world, FIRST, id, "submit_survey", headers={"If-Match": '"0"'} | key())
     assert refused(answer, 409, "survey_incomplete")["errors"][0]["code"] == "survey_empty"
     assert saved(world, id, visited_at=None).headers["etag"] == '"1"'
@@ -649,6 +658,10 @@ def test_a_survey_is_saved_over_what_was_read_and_submitted_when_complete(world:
     unknown = {"kind": "update_household", "household_id": me(world, FIRST), "fields": {"rt": "1"}}
     problem = refused(saved(world, id, registry_changes=[unknown]), 422, "unknown_household")
     assert problem["errors"][0]["pointer"] == "/registry_changes/0/household_id"
+    told = unknown | {"household_id": visit["household_id"], "note": "NIK 3576 0245 0784 9001"}
+    problem = refused(saved(world, id, registry_changes=[told]), 422, "validation_failed")
+    [fault] = problem["errors"]
+    assert (fault["pointer"], fault["code"]) == ("/registry_changes/0/note", "number_in_text")
     headers = {"If-Match": '"1"'} | key()
     body = survey_body(world, program_needs=[], no_needs=True)
     path = f"/visits/{id}/survey"

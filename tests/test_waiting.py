@@ -12,10 +12,18 @@ from tests.flows import act, bring, done, etag, get, key, save_survey
 from tests.referring import FIRST, OWNER, SUPERVISOR, Json, did, named, referral
 from tests.refusals import faults, refused
 from tests.test_complaint_changes import a_home, update
-from tests.test_registry_changes import DESK, proposed
+from tests.test_registry_changes import DESK, MANAGER, proposed
 from tests.test_registry_changes import SUPERVISOR as CHANGES_SUPERVISOR
 from tests.test_registry_changes import approved as approve_change
 from tests.test_registry_changes import done as change_done
+from tests.test_registry_deaths import (
+    OTHER_SUPERVISOR,
+    a_family,
+    changes_of,
+    death_report,
+    reported,
+    revoke,
+)
 
 
 def waiting_need(person: str, wait_for: Any, program: str = "PKH") -> Json:
@@ -224,6 +232,28 @@ def test_what_is_confirmed_is_screened_again_whoever_the_need_is_of(world: World
         assert found["state"] == "sent"
         assert (found["screening_id"] != screened) is (screened is not None)
     assert sum(one is not None for one in before) >= 2
+
+
+@pytest.mark.parametrize("how", ["rejected", "revoked", "dead as well"])
+def test_what_waits_for_a_new_head_is_settled_where_that_falls(world: World, how: str) -> None:
+    head, spouse, child = a_family(world, ("head", 1960), ("spouse", 1962), ("child", 1985))
+    death = reported(world, head)["id"]
+    change_done(world, CHANGES_SUPERVISOR, death, "approve")
+    [new] = changes_of(world, member_id=spouse)
+    complaint = without_visit(world, child, new["id"])
+    if how == "rejected":
+        change_done(world, MANAGER, death, "reject", note="Masih hidup.")
+    elif how == "revoked":
+        world.fetch("update registry_changes set state = 'dispatched' where id = $1", death)
+        assert revoke(world, OTHER_SUPERVISOR, head).status_code == 201
+    else:
+        other = death_report(world, spouse)["id"]
+        done(world, "front.1", other, "submit_without_visit")
+        done(world, SUPERVISOR, other, "approve")
+    gone = referral(world, complaint["referral_ids"][0])
+    assert (gone["state"], gone["reason"]) == ("cancelled", "registry_change_withdrawn")
+    settled = get(world, "front.1", complaint["id"])
+    assert (settled["state"], settled["outcome"]) == ("answered", "cancelled")
 
 
 def test_a_change_that_goes_its_own_way_decides_for_every_complaint_that_waits(

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
-from app.domain.actors import Actor, Role
+from app.domain.actors import SECRETARIAT, Actor, Role
 from app.domain.base import CODE, JSON, Record, enum_type
 from app.domain.errors import Conflict, NotFound
 from app.domain.identifiers import Keys
@@ -123,8 +123,8 @@ class Operations:
             ROW.kind == operation.kind, ROW.regency_code == operation.regency_code,
             ROW.finished_at.is_(None),
         )  # fmt: skip
-        if await self.session.scalar(under_way.limit(1)) is not None:
-            raise Conflict("import_under_way", retry_after=30)
+        if (id := await self.session.scalar(under_way.limit(1))) is not None:
+            raise Conflict("import_under_way", retry_after=30, operation_id=str(id))
         self.session.add(operation)
         await self.session.flush()
 
@@ -164,14 +164,17 @@ class Operations:
             number += 1
 
     async def get(self, id: UUID, actor: Actor) -> Operation:
-        """Seen by whoever began it, by manager and head of the city, and by an admin."""
+        """Seen by whoever began it or may begin one in the city (only one is under way at a time),
+        by the city's manager and head, and by an admin."""
         found = await self.session.get(Operation, id, populate_existing=True)
         if found is None:
             raise NotFound
         mine = found.created_by == actor.id or any(
             grant.role is Role.ADMIN for grant in actor.grants
         )
-        if not mine and not actor.holds_near(found.regency_code or "", *READERS):
+        city = found.regency_code or ""
+        mine = mine or actor.holds(city, *SECRETARIAT)
+        if not mine and not actor.holds_near(city, *READERS):
             raise NotFound
         return found
 

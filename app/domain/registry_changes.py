@@ -65,6 +65,9 @@ TO_BE = (S.PROPOSED, S.RETURNED, S.SUPERVISOR_APPROVED)
 # Applied here, and the centre has not said yes or no.
 UNCONFIRMED = (S.MANAGER_APPROVED, S.DISPATCHED)
 OPEN = (*UNDECIDED, *UNCONFIRMED, S.DECLINED)
+ADDING = (K.ADD_HOUSEHOLD, K.ADD_MEMBER)
+# Among how many of a city's newest additions the same person is looked for.
+ADDED_LATELY = 1_000
 SETTLED = (S.CONFIRMED, S.DECLINED, S.REJECTED, S.WITHDRAWN)
 
 
@@ -229,6 +232,41 @@ class RegistryChanges:
             R.member_id.in_(member_ids), R.follows_id.is_not(None), R.state.in_(TO_BE)
         )
         return list(await self.session.scalars(statement.order_by(R.id)))
+
+    async def undecided_at(self, household_id: UUID) -> list[RegistryChange]:
+        """What is proposed about a household or its people, and neither applied nor refused."""
+        statement = sa.select(RegistryChange).where(
+            R.household_id == household_id, R.state.in_(UNDECIDED)
+        )
+        return list(await self.session.scalars(statement.order_by(R.id)))
+
+    async def added_twice(self, changes: Sequence[RegistryChange]) -> set[UUID]:
+        """Those of some changes, still open, that add somebody whom another open one of the city
+        adds, too, by the national id."""
+        asked = {one.id: found for one in changes if (found := self._added(one))}
+        if not asked:
+            return set()
+        regions = {one.regency_code for one in changes if one.id in asked}
+        statement = (
+            sa.select(RegistryChange)
+            .where(R.regency_code.in_(regions), R.state.in_(OPEN), R.kind.in_(ADDING))
+            .order_by(R.id.desc())
+            .limit(ADDED_LATELY)
+        )
+        by_number: dict[str, set[UUID]] = {}
+        for one in await self.session.scalars(statement):
+            for number in self._added(one):
+                by_number.setdefault(number, set()).add(one.id)
+        return {
+            id for id, numbers in asked.items()
+            if any(by_number.get(number, set()) - {id} for number in numbers)
+        }  # fmt: skip
+
+    def _added(self, change: RegistryChange) -> set[str]:
+        """The national ids of those whom an open change adds."""
+        if change.kind not in ADDING or change.state not in OPEN:
+            return set()
+        return {one["national_id"] for one in self.content(change).people} - {None}
 
     async def lock_all(self, ids: Sequence[UUID]) -> list[RegistryChange]:
         """Several rows, held until commit, in id order so that two lockers cannot meet head-on."""

@@ -13,7 +13,8 @@ Pair = tuple[UUID, UUID]
 R: Any = RegistryChange
 # As the city's registry will stand once the compared file is applied. A pair that a change was
 # ever made of has been judged, or waits to be. A number that many bear is no sign of one person.
-# What has landed already stands in both halves, and counts once.
+# What has landed already stands in both halves, and counts once. Who was there first stays: of two
+# that are new, who stands first in the file.
 PAIRS = """
 with standing as materialized (
   select m.id, coalesce(c.national_id_index, m.national_id_index) as number,
@@ -30,11 +31,18 @@ with standing as materialized (
 ), twice as (
   select number from standing where number is not null
   group by number having count(*) between 2 and 20
+), ordered as materialized (
+  select st.id, st.number, st.home_id, row_number() over (partition by st.number
+    order by new.id is not null, case when new.id is null then m.created_at end, new.line, st.id
+  ) as place
+  from twice t
+  join standing st on st.number = t.number
+  left join people_standing new on new.id = st.id and new.new
+  left join members m on m.id = st.id
 )
 select a.id as one, b.id as other
-from twice t
-join standing a on a.number = t.number
-join standing b on b.number = t.number and b.home_id <> a.home_id and a.id < b.id
+from ordered a
+join ordered b on b.number = a.number and b.home_id <> a.home_id and a.place < b.place
 where not exists (select 1 from registry_changes c where c.kind = 'merge_duplicate'
   and (c.member_id, c.into_id) in ((a.id, b.id), (b.id, a.id)))
 order by a.id, b.id limit 1000
@@ -48,7 +56,7 @@ class RegistryDuplicates:
         self.session = session
 
     async def pairs(self, operation_id: UUID, regency_code: str) -> list[Pair]:
-        """Pairs (older id first) that an import, compared and in this transaction, leaves.
+        """Pairs (who stays first) that an import, compared and in this transaction, leaves.
 
         At most 1,000; what is left over is found by the next import.
         """

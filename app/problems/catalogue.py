@@ -104,7 +104,7 @@ no_rows|422|Berkas tanpa baris data|The file has no rows|Kirim berkas dengan bar
 unreadable_file|422|Berkas tidak dapat dibaca|The file cannot be read|Kirim CSV, atau xlsx yang utuh.|Send CSV, or an xlsx file that is whole.
 encoding_unknown|422|Pengodean tidak dikenal|The encoding is not known|Simpan berkas sebagai CSV UTF-8.|Save the file as CSV in UTF-8.
 wrong_columns|422|Kolom tidak sesuai|The columns are not those of the layout|Lihat result.missing dan result.unknown.|See result.missing and result.unknown.
-import_under_way|409|Impor lain sedang berjalan|Another import of this city is under way|Tunggu sampai selesai, atau batalkan.|Wait until it has ended, or cancel it.
+import_under_way|409|Impor lain sedang berjalan|Another import of this city is under way|Tunggu sampai operation_id selesai, atau batalkan.|Wait until operation_id has ended, or cancel it.
 newer_version_applied|409|Versi yang lebih baru sudah diterapkan|A newer version of this source has been applied|Periksa as_of.|Check as_of.
 operation_finished|409|Pekerjaan sudah selesai|The operation has ended already|Lihat status.|See status.
 abandoned|409|Pekerjaan ditinggalkan|The operation was abandoned|Jalankan lagi dengan berkas yang sama.|Run it again with the same file.
@@ -139,7 +139,7 @@ feed_reset|410|Feed mulai dari awal|The feed has begun anew|Ambil ekspor lagi, l
 too_early|409|Belum 120 hari|It is too early|Pemilik program punya 120 hari untuk menjawab.|Programme owners have 120 days to answer.
 contact_missing|409|Warga belum dihubungi|Nobody has tried to reach the citizen|Catat upaya menghubungi warga dulu.|Record an attempt to reach the citizen first.
 no_longer_changeable|409|Tidak bisa diubah lagi|It can no longer be changed|Lihat state; isian awal hanya bisa diubah sebelum ditugaskan.|See state; intake facts change only before it is assigned.
-preview_missing|409|Dampaknya belum ditunjukkan|Whom it affects has not been shown|Panggil preview untuk draf ini seperti adanya sekarang, lalu terbitkan.|Call preview for the draft as it is now, then publish it.
+preview_missing|409|Dampaknya belum ditunjukkan|Whom it affects has not been shown|Panggil preview untuk draf ini seperti adanya sekarang, juga bila versi lain terbit sesudah preview terakhir, lalu terbitkan.|Call preview for the draft as it is now, and again where another version was published since, then publish it.
 not_screened|409|Rumah tangga tidak disaring|The household is not screened|Rumah tangga ini sudah pindah, meninggal, tidak ditemukan, atau digabung.|The household has moved, died, was not found or was merged.
 no_criteria|409|Belum ada kriteria yang berlaku|No criteria are in force|Terbitkan kriteria program ini lebih dulu.|Publish criteria of the programme first.
 too_late_to_draft|409|Terlambat membuat rujukan|It is too late to draft a referral|Minta supervisor mengembalikan pengaduan.|Ask the supervisor to return the complaint.

@@ -2,9 +2,10 @@
 
 import asyncio
 import math
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel
 
 from app.domain.errors import TooManyRequests
@@ -13,7 +14,6 @@ from app.routers.deps import (
     CurrentActor,
     CurrentSettings,
     CurrentWiring,
-    PathName,
     Session,
     Subject,
 )
@@ -24,6 +24,8 @@ from app.workflow.referrals.letter import GOOD, letter_of, render
 router = APIRouter(prefix="/v1", tags=["referrals"], route_class=Door)
 public_router = APIRouter(prefix="/v1", tags=["public"], route_class=OpenDoor)
 PDF = "application/pdf"
+# Looked for whatever its length: that a code cannot be one of ours is no answer of another kind.
+LetterCode = Annotated[str, Path(json_schema_extra={"maxLength": 60})]
 
 
 class LetterCheck(BaseModel):
@@ -62,7 +64,7 @@ async def get_letter(
 
 @public_router.get("/public/letters/{code}", response_model=LetterCheck)
 async def check_letter(
-    request: Request, code: PathName, session: Session, wiring: CurrentWiring
+    request: Request, code: LetterCode, session: Session, wiring: CurrentWiring
 ) -> Response:
     """Whether a letter is valid: ours, and neither declined nor cancelled since.
 

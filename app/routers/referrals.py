@@ -51,7 +51,7 @@ DRAFTERS = (Role.PUSKESOS_OFFICER, *SECRETARIAT, Role.FACILITATOR)
 
 
 class BeneficiaryRead(BaseModel):
-    """Whom a referral is for."""
+    """Whom a referral is for. A household goes by its head's name and national id."""
 
     member_id: UUID | None
     household_id: UUID | None

@@ -40,11 +40,11 @@ from app.routers.deps import (
 from app.routers.doors import CREATES, FINDERS, Door
 from app.routers.pages import Page
 from app.routers.replies import reply
-from app.routers.resources import Code, Count, Line, Moment, Paragraph, Word, items
+from app.routers.resources import Code, Count, Line, Moment, Paragraph, Word, Words, items
 from app.workflow.complaints.commands import Command
 from app.workflow.complaints.filing import RegionCode
 from app.workflow.registry_changes import verbs
-from app.workflow.registry_changes.drafts import ChangeDraft
+from app.workflow.registry_changes.drafts import ChangeDraft, ChangeSent
 from app.workflow.registry_changes.table import MACHINE, ChangeAction
 from app.workflow.registry_changes.values import values_of
 from app.workflow.registry_changes.verbs import ELSEWHERE
@@ -71,7 +71,8 @@ class ChangeRead(BaseModel):
 
     `unconfirmed`: in force here, and not yet confirmed by the centre; a death is from the
     supervisor's approval on, an other change from the manager's. `follows_id`: the reported death
-    that a new head stands or falls with.
+    that a new head stands or falls with. `warnings`: `national_id_twice` where another
+    change that is under way adds somebody of the same national id.
     """
 
     id: UUID
@@ -107,14 +108,14 @@ class ChangeRead(BaseModel):
     answered_at: Moment | None
     due_at: Moment | None
     escalation_level: Count
+    warnings: Words
     actions: items(ChangeAction, 20)  # type: ignore[valid-type]
 
 
-class ChangeProposed(ChangeDraft):
+class ChangeProposed(ChangeSent):
     """A proposal; with a complaint it is decided together with it."""
 
     complaint_id: UUID | None = None
-    note: Annotated[text(1000), AfterValidator(no_number)] | None = None  # type: ignore[valid-type]
 
 
 class ChangeActionRequest(Asked):
@@ -251,6 +252,7 @@ async def _read(
     households: dict[Any, Household] = await Households(session).by_ids(homes)
     members: dict[Any, Member] = await Households(session).members_by_ids(people)
     complaints: dict[Any, Complaint] = await Complaints(session).by_ids(cases)
+    twice = await RegistryChanges(session).added_twice(changes)
     found = []
     for one in changes:
         content = RegistryChanges(session).content(one)
@@ -258,7 +260,8 @@ async def _read(
         now = await values_of(session, household, member, content.fields)
         case = await verbs.case_of(session, one, complaints.get(one.complaint_id))
         actions = [name for name in MACHINE.actions(case, actor) if name not in ELSEWHERE]
-        found.append(_shown_whole(one, content, now, member or household, actions))
+        warnings = ["national_id_twice"] if one.id in twice else []
+        found.append(_shown_whole(one, content, now, member or household, warnings, actions))
     return found
 
 
@@ -267,6 +270,7 @@ def _shown_whole(
     content: ChangeContent,
     now: dict[str, Any],
     row: Household | Member | None,
+    warnings: list[str],
     actions: list[ChangeAction],
 ) -> ChangeRead:
     return ChangeRead(
@@ -282,6 +286,7 @@ def _shown_whole(
         evidence=content.evidence,
         note=content.note,
         unconfirmed=change.unconfirmed,
+        warnings=warnings,
         actions=actions,
     )
 

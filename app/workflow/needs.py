@@ -160,6 +160,7 @@ async def draft(
         held.append(existing)
         return existing
     id = new_id()
+    number = Households(session).national_id(member) if member else whom.national_id
     household_id = member.household_id if member else whom.household_id or complaint.household_id
     referral = Referral(
         id=id,
@@ -168,7 +169,7 @@ async def draft(
         purpose=need.purpose,
         beneficiary_key=key,
         beneficiary_name=member.name if member else whom.name,
-        beneficiary_national_id=_sealed(session, id, whom.national_id, member),
+        beneficiary_national_id=referrals.sealed(id, number),
         member_id=member.id if member else None,
         household_id=household_id,
         origin=origin,
@@ -178,6 +179,7 @@ async def draft(
         stage_entered_at=at,
         **region_of(complaint),
     )
+    await items.name_family(session, referral)
     await _screen(session, complaint, referral, need, member, actor, at)
     referrals.add(referral)
     log(
@@ -275,15 +277,6 @@ async def _key(
     # A name alone says nothing beyond its own complaint.
     assert whom.name is not None
     return f"name:{complaint.id}:{whom.name.casefold()}", None
-
-
-def _sealed(
-    session: AsyncSession, id: UUID, national_id: str | None, member: Member | None
-) -> bytes | None:
-    number = Households(session).national_id(member) if member else national_id
-    if number is None:
-        return None
-    return Keys.of(session).seal(number, "referrals", "beneficiary_national_id", id)
 
 
 async def _member(session: AsyncSession, place: InRegion, id: UUID) -> Member | None:

@@ -73,6 +73,12 @@ class Referrals:
             sealed, "referrals", "beneficiary_national_id", referral.id
         )
 
+    def sealed(self, id: UUID, national_id: str | None) -> bytes | None:
+        """A beneficiary's number as the referral of this id keeps it."""
+        if national_id is None:
+            return None
+        return Keys.of(self.session).seal(national_id, "referrals", "beneficiary_national_id", id)
+
     async def get(self, id: UUID, actor: Actor, at: datetime) -> Referral:
         """Raises NotFound for what does not exist or is out of the actor's sight."""
         statement = sa.select(Referral).where(T.id == id, seen_by(actor, at))

@@ -108,6 +108,11 @@ class Referral(InRegion, Record, table=True):
     waiting_number: int | None = None
 
     @property
+    def of_household(self) -> bool:
+        """Whether it is for a whole household: its name and number are then the head's."""
+        return self.beneficiary_key.startswith("household:")
+
+    @property
     def in_line(self) -> bool:
         return self.waiting_number is not None
 

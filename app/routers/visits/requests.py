@@ -6,7 +6,6 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.domain.unverified import Reason
-from app.domain.visits import VisitKind
 from app.routers.actions import Asked
 from app.workflow.complaints.filing import RegionCode
 from app.workflow.visits import verbs
@@ -20,7 +19,7 @@ class VisitDraft(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal[VisitKind.REVERIFICATION, VisitKind.BENEFIT_CHECK, VisitKind.ANSWER]
+    kind: Literal["reverification", "benefit_check", "answer"]
     household_ids: Annotated[list[UUID], Field(min_length=1, max_length=200)] | None = None
     region_code: RegionCode | None = None
     reason: Reason | None = None

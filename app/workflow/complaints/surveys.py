@@ -19,7 +19,7 @@ from app.workflow.history import log
 from app.workflow.needs import ProgramNeed
 from app.workflow.registry_changes import drafts
 from app.workflow.registry_changes import items as registry_items
-from app.workflow.registry_changes.drafts import ChangeDraft
+from app.workflow.registry_changes.drafts import ChangeSent
 
 SAVED, ADDITIONAL = "survey.saved", "survey.kept_as_additional"
 WRITABLE_IN = (ComplaintState.ASSIGNED, ComplaintState.RETURNED)
@@ -55,7 +55,7 @@ class SurveyDraft(BaseModel):
     program_needs: Annotated[list[ProgramNeed], Field(max_length=50)] = []
     other_needs: Annotated[list[OtherNeed], Field(max_length=20)] = []
     no_needs: StrictBool = False
-    registry_changes: Annotated[list[ChangeDraft], Field(max_length=50)] = []
+    registry_changes: Annotated[list[ChangeSent], Field(max_length=50)] = []
 
 
 async def of(session: AsyncSession, actor: Actor, complaint: Complaint) -> Survey | None:

@@ -63,9 +63,10 @@ async def act(
     Raises what `Machine.check` raises, PreconditionFailed for another version, and what the
     action's own data may be wrong about.
     """
+    held: list[RegistryChange] = []
     if command.action in DECISIONS:
-        await holding.hold_complaint(session, id)
-    complaint, others = await _lock(session, id, command.action)
+        held = await holding.hold_complaint(session, id)
+    complaint, others = await _lock(session, id, command.action, held)
     MACHINE.check_role(complaint, command.action, actor)
     at = max(at, complaint.stage_entered_at)
     if command.action is A.SUBMIT_SURVEY:
@@ -88,13 +89,14 @@ async def act(
 
 
 async def _lock(
-    session: AsyncSession, id: UUID, action: ComplaintAction
+    session: AsyncSession, id: UUID, action: ComplaintAction, held: Sequence[RegistryChange]
 ) -> tuple[Complaint, list[Complaint]]:
-    """The complaint, and others whose referrals wait for a registry change that came with it."""
-    waiting: list[UUID] = []
+    """The complaint, and others whose referrals wait for a registry change that came with it, or
+    for one of those held, which may fall with it."""
+    waiting = await holding.touched(session, held)
     if action in ENDS_CHANGES:
-        waiting = await WaitingReferrals(session).holders_waiting_on(id)
-    if waiting in ([], [id]):
+        waiting |= set(await WaitingReferrals(session).holders_waiting_on(id))
+    if waiting <= {id}:
         return await Complaints(session).lock(id), []
     locked = await Complaints(session).lock_all(sorted({id, *waiting}))
     [complaint] = [one for one in locked if one.id == id]

@@ -32,7 +32,7 @@ async def acknowledge(
     """Take in the centre's answers: all that were sent, or none.
 
     The same answer again changes nothing. Raises Invalid for rows that are not in the batch, and
-    Conflict `acknowledged_already` for rows that have another answer.
+    Conflict `acknowledged_already` for rows that have another answer, or one for another reason.
     """
     dispatches = Dispatches(session)
     dispatch = await dispatches.lock(id)
@@ -98,8 +98,13 @@ def _new(rows: Sequence[DispatchRow], answers: Sequence[Answer]) -> list[Answere
     other = [
         Fault("acknowledged_already", answer.pointer)
         for row, answer in found.values()
-        if row.status not in (RowStatus.PENDING, answer.status)
+        if row.status is not RowStatus.PENDING and _differs(row, answer)
     ]
     if other:
         raise Conflict("acknowledged_already", tuple(other[:50]))
     return [(row, answer) for row, answer in found.values() if row.status is RowStatus.PENDING]
+
+
+def _differs(row: DispatchRow, answer: Answer) -> bool:
+    """Whether an answer says something else than the row was answered with."""
+    return answer.status is not row.status or answer.reason not in (None, row.reason)

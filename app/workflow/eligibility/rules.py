@@ -142,8 +142,9 @@ async def publish(
 ) -> CriteriaVersion:
     """Let a draft hold from its first day on.
 
-    Raises Conflict `preview_missing` where nobody was shown whom it affects as it stands now, and
-    Invalid `begins_in_the_past` where people have been screened by another version meanwhile.
+    Raises Conflict `preview_missing` where nobody was shown whom it affects as it stands now, or
+    another version was published since, and Invalid `begins_in_the_past` where people have been
+    screened by another version meanwhile.
     """
     # Of two that are published at once, each would wait for the other's preview.
     await Programs(session).lock(version.program_code)

@@ -18,6 +18,8 @@ NOTHING: Final = frozenset(("", "-", "."))
 FORMULA: Final = "=+-@"
 DATES: Final = ("%Y-%m-%d", "%d/%m/%Y", "%d-%m-%Y")
 UNREADABLE: Final = object()
+# A number in a row of people or families: more digits are something else, and no column holds them.
+COUNTED_AT_MOST: Final = 999_999_999
 
 
 class Lookup(dict[Any, Any]):
@@ -57,6 +59,19 @@ def number(raw: str) -> int | None:
     if rest.strip("0"):
         return None
     return int(whole) if whole.isascii() and whole.isdigit() and len(whole) < 12 else None
+
+
+def counted(raw: str) -> Any:
+    """The number of a person or family; None for nothing, UNREADABLE for no such."""
+    if raw.strip() in NOTHING:
+        return None
+    found = number(raw)
+    return UNREADABLE if found is None or found > COUNTED_AT_MOST else found
+
+
+def hidden(text: str) -> str:
+    """What may be anything about a person: its length alone is told."""
+    return "*" * min(len(text), 40)
 
 
 def decimal(raw: str) -> float | None:

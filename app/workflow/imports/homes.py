@@ -15,12 +15,13 @@ from app.workflow.imports.faults import Refused, Tally
 from app.workflow.imports.sheet import Sheet
 
 REGISTRY_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z./_-]{0,39}")
-RT_RW: Final = re.compile(r"(?i)\bRT[\s.:]*0*(\d{1,3})\b|\bRW[\s.:]*0*(\d{1,3})\b")
+RT_RW: Final = re.compile(r"(?i)\bRT[\s.:]*0*([0-9]{1,3})\b|\bRW[\s.:]*0*([0-9]{1,3})\b")
 SAID: Final = (
     "region_code", "province_code", "regency_code", "district_code", "village_code",
     "district_name", "village_name",
 )  # fmt: skip
 FIELDS: Final = ("address", "ruta6", "household_presence")
+UNDERSTOOD: Final = ("rt", "rw", "household_presence")
 
 
 @dataclass(slots=True)
@@ -104,11 +105,16 @@ class Homes:
         key, card_index = self._key(cells)
         raw_address, ruta6, raw_presence = self.fields(cells)
         address = read.line(raw_address, 300, "address")
-        rt, rw = self.neighbourhoods[self.parts(cells)]
+        parts = self.parts(cells)
+        rt, rw = self.neighbourhoods[parts]
         percentile, decile, bad = self.ranks[self.ranked(cells)]
         programs, strange, unknown = self.programs[self.joined(cells)]
         presence = self.presences[raw_presence]
-        presence = None if presence is UNREADABLE else presence
+        for target, raw, one in zip(UNDERSTOOD, (*parts[:2], raw_presence), (rt, rw, presence),
+                strict=True):  # fmt: skip
+            if one is UNREADABLE:
+                tally.warn(line, "fact_unreadable", self.sheet.names[target], read.hidden(raw))
+        rt, rw, presence = (None if one is UNREADABLE else one for one in (rt, rw, presence))
         facts, unread = self.facts.read(cells)
         names = self.sheet.names
         for column in (*(names[one] for one in (*bad, *strange)), *unread):
@@ -148,13 +154,20 @@ class Homes:
             value = " ".join(part for part in said if part)[:80]
             return Refused(unplaced.code, column, value)
 
-    def _neighbourhood(self, parts: tuple[str, ...]) -> tuple[str | None, ...]:
-        """RT and RW, from columns of their own or from a text such as `RT 003 RW 01`."""
-        rt, rw = parts[0].strip(), parts[1].strip()
+    def _neighbourhood(self, parts: tuple[str, ...]) -> tuple[Any, ...]:
+        """RT and RW, from columns of their own or from a text such as `RT 003 RW 01`.
+
+        None for nothing, UNREADABLE for what is no number of one.
+        """
+        rt, rw = (text.strip().strip("'") for text in parts[:2])
         for one, other in RT_RW.findall(parts[2]):
             rt, rw = rt or one, rw or other
-        return tuple(text.zfill(3) if text.isdigit() and len(text) <= 3 else None
-            for text in (rt, rw))  # fmt: skip
+        return tuple(
+            None if text in NOTHING
+            else text.zfill(3) if text.isascii() and text.isdigit() and len(text) <= 3
+            else UNREADABLE
+            for text in (rt, rw)
+        )  # fmt: skip
 
     def _rank(self, ranked: tuple[str, ...]) -> tuple[int | None, int | None, list[str]]:
         """Percentile and decile: the decile follows from the percentile where it is not said."""

@@ -77,7 +77,7 @@ class Checker:
             read.coded_or_nothing(sheet.by_target.get(target))
             for target in ("relation", "sex", "presence")
         )
-        self.numbers = Lookup(read.number)
+        self.numbers, self.ages = Lookup(read.counted), Lookup(read.number)
         born = sheet.by_target.get("birth_date")
         self.days = Lookup(lambda raw: read.day(raw, born.date if born else None))
         self.seal = keys.sealer("members", "national_id")
@@ -140,8 +140,7 @@ class Checker:
         national_id = self._number(line, raw_national_id, "national_id")
         age = self._age(raw_age)
         born = self._birth_date(line, raw_born)
-        presence = self.presences[raw_presence]
-        presence = None if presence is UNREADABLE else presence
+        presence = self._known(line, "presence", raw_presence, self.presences)
         warnings: list[str] = []
         member_id, index, sealed = next(self.ids), None, None
         if national_id is not None:
@@ -154,12 +153,13 @@ class Checker:
         facts, bad = self.facts.read(cells)
         for column in bad:
             self.tally.warn(line, "fact_unreadable", column)
-        number = self.numbers[raw_number]
+        number = self._known(line, "member_number", raw_number, self.numbers)
         key = self._key(own_id, home, number, index, name)
         said = f"{name}|{index!r}|{born}|{year}|{sex}|{relation}|{number}|{presence}|{facts}"
         family: tuple[Any, ...] = None, None, None, None
         if (card := self._card(line, raw_card, home)) is not None:
-            family = card[0], self.numbers[family_number], card[1], card[2]
+            place = self._known(line, "family_number", family_number, self.numbers)
+            family = card[0], place, card[1], card[2]
             said += f"|{card[2]!r}|{family[1]}"
         if not home.staged:
             home.staged = True
@@ -179,13 +179,19 @@ class Checker:
         if read.is_number(text):
             return text
         if text not in NOTHING and text != "0":
-            # What should have been a number of a person: its length alone is told.
-            hidden = "*" * min(len(text), 40)
-            self.tally.warn(line, f"{target}_invalid", self.names[target], hidden)
+            self.tally.warn(line, f"{target}_invalid", self.names[target], read.hidden(text))
+        return None
+
+    def _known(self, line: int, target: str, raw: str, values: Lookup) -> Any:
+        """What a cell means; what cannot be read is warned of and left out."""
+        found = values[raw]
+        if found is not UNREADABLE:
+            return found
+        self.tally.warn(line, "fact_unreadable", self.names[target], read.hidden(raw.strip()))
         return None
 
     def _age(self, raw: str) -> int | None:
-        age: int | None = self.numbers[raw]
+        age: int | None = self.ages[raw]
         if age is not None and age > OLDEST:
             raise Refused("implausible_age", "age_years", raw.strip()[:10])
         return age

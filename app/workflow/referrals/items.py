@@ -29,6 +29,8 @@ from app.workflow.referrals.table import LINKED, UNLINKED, ReferralAction
 
 A, R = ReferralAction, ReferralState
 LETTER_BYTES = 16
+# What a family is called, before the name of its head.
+FAMILY, NAME_AT_MOST = "Keluarga", 120
 # Complaints in these states have referrals whose answers are to be told.
 TELLS = (ComplaintState.FORWARDED, ComplaintState.ANSWERED, ComplaintState.CLOSED)
 # A complaint in these states has had its items approved.
@@ -130,6 +132,7 @@ async def send_one(
     at: datetime,
 ) -> None:
     """Send an approved item. A full quota does not stop it: it stands in line for a place."""
+    await name_family(session, item)
     item.sent_at, item.sent_by = at, signer
     item.letter_code = secrets.token_hex(LETTER_BYTES)
     has_place = await quotas.take(session, held, item, at)
@@ -137,6 +140,18 @@ async def send_one(
     if not has_place:
         item.answered_at = at
         step(session, item, A.WAITLIST, R.WAITLISTED, SYSTEM, at)
+
+
+async def name_family(session: AsyncSession, referral: Referral) -> None:
+    """A programme's owner knows a family by its head, as it is when the referral is sent."""
+    if not referral.of_household:
+        return
+    assert referral.household_id is not None
+    households = Households(session)
+    head = (await households.heads_of([referral.household_id])).get(referral.household_id)
+    referral.beneficiary_name = f"{FAMILY} {head.name}"[:NAME_AT_MOST] if head else None
+    number = households.national_id(head) if head else None
+    referral.beneficiary_national_id = Referrals(session).sealed(referral.id, number)
 
 
 async def _drop_the_dead(

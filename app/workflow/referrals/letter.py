@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from uuid import UUID
 from xml.sax.saxutils import escape
 
 import segno
@@ -77,16 +78,15 @@ async def letter_of(session: AsyncSession, referral: Referral, base_url: str) ->
     regions = await Regions(session).names(
         {referral.regency_code, referral.district_code, referral.village_code}
     )
-    name, card = await _home(session, referral)
     return Letter(
         number=f"{complaint.ticket}/{referral.program_code}/{referral.letter_code[:8].upper()}",
         city=regions[referral.regency_code],
         agency=program.agency,
         program=f"{program.name_id} ({program.code})",
         purpose=PURPOSES[referral.purpose],
-        name=referral.beneficiary_name or name or "-",
+        name=referral.beneficiary_name or "-",
         national_id=masked(Referrals(session).national_id(referral)) or "-",
-        family_card_number=masked(card) or "-",
+        family_card_number=masked(await _card(session, referral.household_id)) or "-",
         place=f"{regions[referral.village_code]}, {regions[referral.district_code]}",
         signer=names.get(referral.sent_by, "-") if referral.sent_by else "-",
         date=day_of(referral.sent_at),
@@ -94,16 +94,13 @@ async def letter_of(session: AsyncSession, referral: Referral, base_url: str) ->
     )
 
 
-async def _home(session: AsyncSession, referral: Referral) -> tuple[str | None, str | None]:
-    """The head of the beneficiary's household and its family card, where they are registered."""
-    if referral.household_id is None:
-        return None, None
+async def _card(session: AsyncSession, household_id: UUID | None) -> str | None:
+    """The family card of the beneficiary's household, where it is registered."""
+    if household_id is None:
+        return None
     households = Households(session)
-    heads = await households.heads_of([referral.household_id])
-    families = (await households.families_of([referral.household_id]))[referral.household_id]
-    head = heads.get(referral.household_id)
-    card = households.family_card_number(families[0]) if families else None
-    return f"Keluarga {head.name}" if head else None, card
+    families = (await households.families_of([household_id]))[household_id]
+    return households.family_card_number(families[0]) if families else None
 
 
 def render(letter: Letter) -> bytes:

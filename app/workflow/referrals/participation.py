@@ -41,8 +41,7 @@ async def _write(
 ) -> None:
     """A household or a registered person; a name alone is nobody whom the registry knows."""
     home = referral.household_id
-    whole = referral.beneficiary_key == f"household:{home}"
-    if home is None or (referral.member_id is None and not whole):
+    if home is None or (referral.member_id is None and not referral.of_household):
         return
     day = day_of(at)
     row = Participation(

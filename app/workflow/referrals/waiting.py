@@ -90,7 +90,7 @@ async def _screen_again(
     whose: Member | Household | str | None = referral.beneficiary_name
     if referral.member_id is not None:
         whose = await people.member(referral.member_id)
-    elif whose is None:
+    elif referral.of_household:
         assert referral.household_id is not None
         whose = (await people.by_ids([referral.household_id]))[referral.household_id]
     assert whose is not None

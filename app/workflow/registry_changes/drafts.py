@@ -7,13 +7,14 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.base import day_of, line, text
 from app.domain.errors import Conflict, Fault, Invalid
 from app.domain.facts import HOUSEHOLD_FACTS, MEMBER_FACTS
 from app.domain.households import Household, Households, Member, MemberRelation, Presence, Sex
+from app.domain.identifiers import no_number
 from app.domain.regions import Regions
 from app.domain.registry_changes import ChangeKind, RegistryChanges
 
@@ -97,6 +98,12 @@ class ChangeDraft(BaseModel):
     person: NewPerson | None = None
     evidence: Annotated[list[Evidence], Field(max_length=20)] = []
     note: text(1000) | None = None  # type: ignore[valid-type]
+
+
+class ChangeSent(ChangeDraft):
+    """A proposed change as somebody sends it: the note is shown as it is, so it holds no number."""
+
+    note: Annotated[text(1000), AfterValidator(no_number)] | None = None  # type: ignore[valid-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +270,10 @@ async def check(
         village = await Regions(session).village(draft.fields["region_code"])
         if village is None:
             faults.append(Fault("unknown_region", f"{pointer}/fields/region_code"))
+    if target.row is not None and (draft.base_version or 0) > target.row.version:
+        # Nobody has read it. An older one may have been read, and is compared when it is decided.
+        limit = {"max": target.row.version}
+        faults.append(Fault("too_large", f"{pointer}/base_version", params=limit))
     if faults:
         code = faults[0].code if len(faults) == 1 else "validation_failed"
         raise Invalid(code, tuple(faults))

@@ -1,4 +1,5 @@
-"""A household has one living head at the most, whatever is applied or taken back."""
+"""A household has one living head at the most, whatever is applied or taken back; and no change
+of a field takes the only one away while nobody is named instead."""
 
 from uuid import UUID
 
@@ -15,10 +16,16 @@ def makes_head(session: AsyncSession, change: RegistryChange) -> bool:
     """Whether a change says that somebody is the head."""
     if change.kind not in (K.UPDATE_MEMBER, K.ADD_MEMBER):
         return False
+    said, refused = _relation(session, change)
+    return said == HEAD and not refused
+
+
+def _relation(session: AsyncSession, change: RegistryChange) -> tuple[str | None, bool]:
+    """What a change says that somebody is to the head, and whether that is refused."""
     content = RegistryChanges(session).content(change)
-    refused = {one["field"] for one in change.refused_fields}
     said = content.people[0] if change.kind is K.ADD_MEMBER else content.fields
-    return said.get("relation") == HEAD and "relation" not in refused
+    refused = any(one["field"] == "relation" for one in change.refused_fields)
+    return said.get("relation"), refused
 
 
 async def has_head(
@@ -35,6 +42,24 @@ async def is_second(session: AsyncSession, change: RegistryChange) -> bool:
     return makes_head(session, change) and await has_head(
         session, change.household_id, change.member_id
     )
+
+
+async def leaves_none(session: AsyncSession, change: RegistryChange) -> bool:
+    """Whether applying a change would take a household's only head away, and no other change that
+    is under way says who is the head instead."""
+    if change.kind is not K.UPDATE_MEMBER:
+        return False
+    said, refused = _relation(session, change)
+    if said is None or said == HEAD or refused:
+        return False
+    assert change.member_id is not None
+    member = (await Households(session).members_by_ids([change.member_id]))[change.member_id]
+    if member.relation is not HEAD or not member.alive:
+        return False
+    if await has_head(session, member.household_id, member.id):
+        return False
+    others = await RegistryChanges(session).undecided_at(member.household_id)
+    return not any(one.member_id != member.id and makes_head(session, one) for one in others)
 
 
 async def is_of_the_dead(session: AsyncSession, change: RegistryChange) -> bool:

@@ -22,24 +22,32 @@ UPROOTING = (K.MERGE_DUPLICATE, K.REMOVE, K.ADD_HOUSEHOLD)
 Which = Callable[[], Awaitable[Sequence[RegistryChange]]]
 
 
-async def hold_complaint(session: AsyncSession, id: UUID) -> None:
-    """Hold a complaint, its changes, and all that applying them touches."""
+async def hold_complaint(session: AsyncSession, id: UUID) -> list[RegistryChange]:
+    """Hold a complaint, its changes, and all that applying them touches: the changes held."""
 
     async def which() -> Sequence[RegistryChange]:
         own = (await RegistryChanges(session).of_complaints([id]))[id]
         return await _with_heads_to_be(session, own)
 
-    await _hold(session, {id}, which)
+    return await _hold(session, {id}, which)
 
 
-async def hold_change(session: AsyncSession, id: UUID) -> None:
-    """Hold a change, what follows it, its complaint, and all that applying or undoing touches."""
+async def hold_change(session: AsyncSession, id: UUID) -> list[RegistryChange]:
+    """Hold a change, what follows it, its complaint, and all that applying or undoing touches: the
+    changes held."""
 
     async def which() -> Sequence[RegistryChange]:
         own = await RegistryChanges(session).with_followers(id)
         return await _with_heads_to_be(session, own)
 
-    await _hold(session, set(), which)
+    return await _hold(session, set(), which)
+
+
+async def touched(session: AsyncSession, changes: Sequence[RegistryChange]) -> set[UUID]:
+    """The complaints that some changes came with, and those that hold what waits for one: whatever
+    becomes of the changes may be the last that they waited for."""
+    waiting_for = await waiting.holders(session, [one.id for one in changes])
+    return {one.complaint_id for one in changes if one.complaint_id is not None} | set(waiting_for)
 
 
 async def _with_heads_to_be(
@@ -51,13 +59,14 @@ async def _with_heads_to_be(
     return list({one.id: one for one in (*changes, *more)}.values())
 
 
-async def _hold(session: AsyncSession, own: set[UUID], which: Which) -> None:
+async def _hold(session: AsyncSession, own: set[UUID], which: Which) -> list[RegistryChange]:
     """Where more hangs on it by then than was seen at first, all is let go and begun anew."""
-    while not await _is_held(session, own, which):
+    while (held := await _held(session, own, which)) is None:
         pass
+    return held
 
 
-async def _is_held(session: AsyncSession, own: set[UUID], which: Which) -> bool:
+async def _held(session: AsyncSession, own: set[UUID], which: Which) -> list[RegistryChange] | None:
     async with session.begin_nested() as attempt:
         complaints = own | await _complaints(session, await which())
         await Complaints(session).lock_all(sorted(complaints))
@@ -66,16 +75,15 @@ async def _is_held(session: AsyncSession, own: set[UUID], which: Which) -> bool:
         if len(await which()) == len(changes) and (
             await _complaints(session, changes) <= complaints
         ):
-            return True
+            return changes
         await attempt.rollback()
-    return False
+    return None
 
 
 async def _complaints(session: AsyncSession, changes: Sequence[RegistryChange]) -> set[UUID]:
     """Those that changes came with, that wait for one, that a merge moves, or whose referrals it
     moves."""
-    found = {one.complaint_id for one in changes if one.complaint_id is not None}
-    found |= set(await waiting.holders(session, [one.id for one in changes]))
+    found = await touched(session, changes)
     referrals = Referrals(session)
     for one in changes:
         if one.kind is not K.MERGE_DUPLICATE:

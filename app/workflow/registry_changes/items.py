@@ -28,7 +28,7 @@ from app.workflow.registry_changes.drafts import ChangeDraft
 from app.workflow.registry_changes.table import EVENT_TYPES, TAKEN_BACK, ChangeAction, carried
 
 A, S = ChangeAction, ChangeState
-STALE, SECOND_HEAD = "stale_base", "second_head"
+STALE, SECOND_HEAD, NO_HEAD = "stale_base", "second_head", "no_head"
 DEATH_TAKEN_BACK = "death_taken_back"
 
 
@@ -149,12 +149,15 @@ async def approve_one(
     complaint: Complaint | None = None,
     **event: Any,
 ) -> None:
-    """As supervisor. It is returned on an older row, or where it makes the dead a head."""
+    """As supervisor. It is returned on an older row, or where it makes the dead a head, or takes
+    the only head away and names no other."""
     if refused:
         change.refused_fields = [{"field": name, "reason": why} for name, why in refused.items()]
     why = STALE if await applying.is_stale(session, change) else None
     if why is None and await heads.is_of_the_dead(session, change):
         why = DECEASED
+    if why is None and await heads.leaves_none(session, change):
+        why = NO_HEAD
     if why is not None:
         change.reason = why
         step(session, change, A.APPROVE, S.RETURNED, actor, at, complaint, **event, why=why)
@@ -219,11 +222,13 @@ async def apply_one(
 ) -> None:
     """As manager: applied here and marked as not confirmed.
 
-    It is returned on an older row, or where it would make a second head of a household.
+    It is returned on an older row, or where a household would have a second head, or none.
     """
     why = STALE if await applying.is_stale(session, change) else None
     if why is None and await heads.is_second(session, change):
         why = SECOND_HEAD
+    if why is None and await heads.leaves_none(session, change):
+        why = NO_HEAD
     if why is not None:
         change.reason = why
         step(session, change, A.APPROVE, S.RETURNED, actor, at, **event, why=why)

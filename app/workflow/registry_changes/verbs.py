@@ -1,6 +1,6 @@
 """The verbs of a registry change: propose it, decide on it, correct it, take it back."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import SYSTEM, Actor, Role
 from app.domain.base import line
 from app.domain.complaints import Complaint, Complaints, cities
-from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
+from app.domain.errors import Conflict, Fault, Forbidden, Invalid, NotFound, PreconditionFailed
 from app.domain.households import Households
 from app.domain.identifiers import no_number
 from app.domain.notifications import Notifications, Step, SubjectKind
@@ -27,7 +27,6 @@ from app.workflow import households as looking
 from app.workflow.complaints import verbs as complaints
 from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ActionData, Command
-from app.workflow.referrals import waiting
 from app.workflow.registry_changes import applying, drafting, holding, items
 from app.workflow.registry_changes.drafts import ChangeDraft, Evidence, Facts
 from app.workflow.registry_changes.table import (
@@ -40,6 +39,7 @@ from app.workflow.registry_changes.table import (
 A, S, K = ChangeAction, ChangeState, ChangeKind
 # Steps that are taken by other calls, or by the system alone.
 ELSEWHERE = (A.DISPATCH, A.ACKNOWLEDGE, A.RECALL)
+REVOKERS = (Role.SUPERVISOR, Role.MANAGER)
 # What may write the registry, or take back what was written.
 DECISIONS = (A.APPROVE, A.RESUBMIT, A.REJECT, A.WITHDRAW, A.UNDO)
 
@@ -89,7 +89,7 @@ class Doing:
 
 def check_writer(actor: Actor) -> None:
     """Raises Forbidden for those who never propose a change."""
-    if not actor.regions(*WRITERS, Role.SUPERVISOR, Role.MANAGER):
+    if not actor.regions(*WRITERS, *REVOKERS):
         raise Forbidden("role_not_allowed")
 
 
@@ -130,12 +130,19 @@ async def propose(
 async def _check_sight(
     session: AsyncSession, actor: Actor, wanted: ChangeDraft, at: datetime
 ) -> None:
-    """The answer shows what stands there, and a refusal what is known of the person."""
+    """The answer shows what stands there, and a refusal what is known of the person.
+
+    What is out of sight and what does not exist are told in the same words.
+    """
     households = Households(session)
     named = [id for id in (wanted.household_id, wanted.member_id, wanted.into_id) if id]
     people = await households.members_by_ids(named)
-    homes = [*named, *(one.household_id for one in people.values())]
-    for home in (await households.by_ids(homes)).values():
+    homes = await households.by_ids([*named, *(one.household_id for one in people.values())])
+    strange = {wanted.household_id} - homes.keys() | {wanted.member_id} - people.keys()
+    strange |= {wanted.into_id} - homes.keys() - people.keys()
+    if strange - {None}:
+        raise NotFound
+    for home in homes.values():
         await looking.check_reader(session, actor, home, at)
 
 
@@ -149,19 +156,24 @@ async def _revoke_death(
     session: AsyncSession, actor: Actor, wanted: ChangeDraft, at: datetime
 ) -> RegistryChange:
     """The person lives: restored at once; the centre is told where it knew of the death."""
-    deaths = RegistryChanges(session)
+    if not actor.regions(*REVOKERS):
+        raise Forbidden("role_not_allowed")
+    if wanted.member_id is not None:
+        member = await Households(session).member(wanted.member_id)
+        if member is None or not actor.holds_near(member.regency_code, *REVOKERS):
+            await _check_sight(session, actor, wanted, at)
+            raise Forbidden("role_not_allowed")
+    deaths, held = RegistryChanges(session), list[RegistryChange]()
     if wanted.member_id and (known := await deaths.death_of(wanted.member_id)):
         # Whoever revokes the same death at this moment waits here, with nothing written yet.
-        await holding.hold_change(session, known.id)
+        held = await holding.hold_change(session, known.id)
     change = await drafting.draft(session, actor, wanted, ChangeOrigin.DESK, at)
     await session.flush()
     assert change.member_id is not None
-    if not actor.holds_near(change.regency_code, Role.SUPERVISOR, Role.MANAGER):
-        raise Forbidden("role_not_allowed")
     found = await deaths.death_of(change.member_id)
     if found is None:
         raise Conflict("not_reported_dead")
-    _, locked = await lock_complaints(session, found)
+    _, locked = await lock_complaints(session, found, held)
     death = await deaths.lock(found.id)
     if actor.id in (death.approved_by, death.confirmed_by, death.proposed_by):
         raise Forbidden("four_eyes")
@@ -173,9 +185,9 @@ async def _revoke_death(
         # What the centre has declined it does not hold for true: there is nothing to take back.
         action = A.UNDO if death.state is S.DECLINED else A.WITHDRAW
         await items.withdraw(session, death, SYSTEM, at, action=action, reason="revoked")
-        await session.flush()
-        for one in locked:
-            await settle(session, one, at)
+    await session.flush()
+    for one in locked:
+        await settle(session, one, at)
     items.step(session, change, A.PROPOSE, S.PROPOSED, actor, at)
     change.approved_by = actor.id
     items.step(session, change, A.APPROVE, S.SUPERVISOR_APPROVED, actor, at)
@@ -206,9 +218,10 @@ async def act(
     changes = RegistryChanges(session)
     seen = await changes.find(id)
     assert seen is not None
+    held = [seen]
     if command.action in DECISIONS:
-        await holding.hold_change(session, id)
-    complaint, locked = await lock_complaints(session, seen)
+        held = await holding.hold_change(session, id)
+    complaint, locked = await lock_complaints(session, seen, held)
     change = await changes.lock(id)
     case = await case_of(session, change, complaint)
     MACHINE.check_role(case, command.action, actor)
@@ -226,14 +239,11 @@ async def act(
 
 
 async def lock_complaints(
-    session: AsyncSession, change: RegistryChange
+    session: AsyncSession, change: RegistryChange, held: Sequence[RegistryChange]
 ) -> tuple[Complaint | None, list[Complaint]]:
-    """The complaint that a change came with, and all whose answer may hang on it; they are locked
-    before the change, everywhere."""
-    ids = set(await waiting.holders(session, [change.id]))
-    if change.complaint_id is not None:
-        ids.add(change.complaint_id)
-    locked = await Complaints(session).lock_all(sorted(ids))
+    """The complaint that a change came with, and all whose answer may hang on it or on what falls
+    with it; they are locked before the change, everywhere."""
+    locked = await Complaints(session).lock_all(sorted(await holding.touched(session, held)))
     return next((one for one in locked if one.id == change.complaint_id), None), locked
 
 
