@@ -33,7 +33,8 @@ comes out, and nobody is forgotten in between.
 
 Errors are RFC 9457 problem documents with a stable `code`; see `/problems/{code}`. Single resources
 carry an `ETag`; changes and actions by people need it in `If-Match`. Writes take an
-`Idempotency-Key`; filing, checks and referrals need one. Lists are keyset pages with `next_cursor`.
+`Idempotency-Key`; filing, checks and referrals need one. Tablets number every write by `Device-Id`
+and `Device-Sequence`. Lists are keyset pages with `next_cursor`.
 Clients must accept fields and enum values they do not know."""
 
 PROBLEM = {

@@ -231,7 +231,7 @@ class Tablet:
                 self.db.execute("update counter set last = max(last, ?)", (highest,))
                 self._set("outbox", "place", row["place"], sequence=self._next())
             raise NoSignal
-        elif problem["code"] == "stale_version" and "versions" in problem and not problem["errors"]:
+        elif row["kind"] == "survey" and "versions" in problem and not problem["errors"]:
             # The server has just that, from somebody else: nobody needs to wait for ours.
             self.give_up(row["sequence"])
         else:
