@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from app.problems.catalogue import CATALOGUE
 from app.routers.actions import Asked
 from app.routers.complaints.requests import ActionRequest
+from app.routers.devices import DeviceActionRequest
 from app.routers.doors import CREATES, Door, OpenDoor, takes_key
 from app.routers.referral_answers import ReferralActionItem
 from app.routers.referrals import ReferralActionRequest
@@ -24,6 +25,7 @@ ASKED: tuple[type[Asked], ...] = (
     ReferralActionItem,
     VisitActionRequest,
     ChangeActionRequest,
+    DeviceActionRequest,
 )
 DESCRIPTION = """\
 The open backend for Indonesia's integrated referral service (SLRT): a complaint goes in, an answer
@@ -31,7 +33,8 @@ comes out, and nobody is forgotten in between.
 
 Errors are RFC 9457 problem documents with a stable `code`; see `/problems/{code}`. Single resources
 carry an `ETag`; changes and actions by people need it in `If-Match`. Writes take an
-`Idempotency-Key`; filing, checks and referrals need one. Lists are keyset pages with `next_cursor`.
+`Idempotency-Key`; filing, checks and referrals need one. Tablets number every write by `Device-Id`
+and `Device-Sequence`. Lists are keyset pages with `next_cursor`.
 Clients must accept fields and enum values they do not know."""
 
 PROBLEM = {
@@ -44,6 +47,18 @@ PROBLEM = {
         "detail": {"type": "string", "maxLength": 1000},
         "instance": {"type": "string", "maxLength": 60},
         "code": {"type": "string", "maxLength": 60},
+        "highest_sequence": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 1_000_000_000,
+            "description": "Of `device_sequence_taken`: the highest number of the tablet.",
+        },
+        "versions": {
+            "type": "object",
+            "maxProperties": 10,
+            "description": "Of a stale survey: the version it was `sent` over, the one `present`,"
+            " `saved_at` and `saved_by`; `errors` point to where they differ.",
+        },
         "errors": {
             "type": "array",
             "maxItems": 50,
@@ -72,6 +87,22 @@ MATCH = {
     "description": "The ETag last read. Required of people; clients may omit it on actions.",
     "schema": {"type": "string", "maxLength": 32},
 }
+# What every write may come with; the door reads them, `arrivals` says how.
+FROM_TABLET: list[dict[str, Any]] = [
+    {
+        "name": "Device-Id",
+        "in": "header",
+        "description": "The tablet that the write comes from; with `Device-Sequence`.",
+        "schema": {"type": "string", "format": "uuid"},
+    },
+    {
+        "name": "Device-Sequence",
+        "in": "header",
+        "description": "The tablet's number for it, from 1 on, one by one. The same number with the"
+        " same content is a replay, with other content 409 `device_sequence_taken`.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 1_000_000_000},
+    },
+]
 HEADERS = {
     "ETag": "The version, for If-Match.",
     "Location": "Where the new thing is.",
@@ -211,7 +242,8 @@ def _describe(operation: dict[str, Any], route: APIRoute, method: str) -> None:
         }
     if isinstance(route, Door) and not isinstance(route, OpenDoor):
         operation["security"] = [{"bearer": []}]
-        more = [KEY | {"required": creates}] if method != "GET" else []
+        more: list[dict[str, Any]] = [KEY | {"required": creates}] if method != "GET" else []
+        more += FROM_TABLET if method != "GET" and takes_key(route.dependant) else []
         more += [MATCH | {"required": False}] if changes else []
         if parameters := operation.get("parameters", []) + more:
             operation["parameters"] = parameters

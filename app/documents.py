@@ -52,6 +52,10 @@ STEPS = {
     Step.UNDISPATCHED: "Approved registry changes are in no uploaded batch.",
     Step.NEED_MAPPED: "A need of a survey was mapped after its complaint was decided.",
     Step.UNACKNOWLEDGED: "The centre has not answered a batch for 30 days.",
+    Step.SELF_ASSIGNED: "A facilitator took a complaint that they filed at the door.",
+    Step.MISSING_UPLOADS: "A tablet has not sent what it promised; a reserved ticket is asked for.",
+    Step.DEVICE_SILENT: "A tablet with open work has not been heard of for two days.",
+    Step.DEVICE_RETIRED: "A tablet was retired; visits without a survey are to be repeated.",
     Step.ENDPOINT_DISABLED: "A webhook endpoint was disabled: it is gone, or failed for five days.",
 }
 

@@ -25,6 +25,7 @@ from app.routers import (
     catalogue,
     complaint_documents,
     complaints,
+    devices,
     dispatches,
     dossiers,
     exports,
@@ -48,6 +49,7 @@ from app.routers import (
     screenings,
     surveys,
     sweeps,
+    ticket_books,
     visits,
     webhooks,
 )
@@ -180,9 +182,8 @@ def create_app(
         catalogue.router, programs.router, screenings.router, quotas.router, accounts.router,
         sweeps.router, visits.router, households.router, dossiers.router, imports.router,
         operations.router, dispatches.router, dispatches.answers_router, letters.router,
-        letters.complaint_router, letters.public_router, other_needs.router, feed.router,
-        exports.router, webhooks.router,
-        *public.routers,
+        letters.complaint_router, letters.public_router, devices.router, ticket_books.router,
+        other_needs.router, feed.router, exports.router, webhooks.router, *public.routers,
     ]  # fmt: skip
     if settings.demo:
         doors.append(sweeps.demo_router)

@@ -584,8 +584,11 @@ def test_three_visits_count_anew_after_a_return(world: World) -> None:
 def test_only_the_assigned_facilitator_records_visits(world: World) -> None:
     id = bring(world, "assigned")["id"]
     data = {"result": "not_home"}
-    answer = act(world, "front.1", id, "record_visit_attempt", data=data)
+    answer = act(world, "puskesos.wates", id, "record_visit_attempt", data=data)
     refused(answer, 403, "role_not_allowed")
+    # Of paper it is said whose it is.
+    answer = act(world, "front.1", id, "record_visit_attempt", data=data)
+    assert refused(answer, 422, "missing") == [("/data/on_behalf_of", "missing")]
     answer = act(world, FIRST, id, "record_visit_attempt", data={"result": "asleep"})
     assert refused(answer, 422, "validation_failed") == [("/data/result", "not_an_option")]
 

@@ -127,7 +127,7 @@ def test_every_problem_speaks_both_languages() -> None:
 def test_every_event_type_is_described() -> None:
     written = set(
         re.findall(
-            r'"((?:complaint|referral|survey|account|registry_change|household|member|visit|dispatch|operation|export|webhook_endpoint|quota|other_need)\.[a-z_]+)"',
+            r'"((?:complaint|referral|survey|account|registry_change|household|member|visit|dispatch|operation|export|webhook_endpoint|quota|other_need|device|ticket_book)\.[a-z_]+)"',
             _sources(),
         )
     )

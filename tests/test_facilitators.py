@@ -202,7 +202,7 @@ def test_a_hand_back_and_a_reopening_end_the_assignment_too(fresh_world: World) 
 def test_a_facilitator_sees_what_it_filed_for_90_days(fresh_world: World) -> None:
     world = fresh_world
     id = file(world, FIRST, channel="tablet")["id"]
-    assert get(world, FIRST, id)["actions"] == []
+    assert get(world, FIRST, id)["actions"] == ["self_assign"]
     assert not sees(world, SECOND, id)
     world.advance(days=89, hours=23)
     assert sees(world, FIRST, id)

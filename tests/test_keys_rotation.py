@@ -28,7 +28,7 @@ from tests.registry_files import operation, own, send
 
 FAMILY_CARD = "3576022307159012"
 # Bytes that are no secrets.
-IN_CLEAR = ("_index", "_sha256", "idempotency_keys.fingerprint")
+IN_CLEAR = ("_index", "_sha256", "idempotency_keys.fingerprint", "device_writes.fingerprint")
 
 
 @pytest.fixture

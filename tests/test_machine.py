@@ -113,12 +113,13 @@ GROUPS = {
     "supervisors": ("supervisor", "supervisor of another district"),
     "facilitators": ("assigned", "facilitator", "facilitator of another district"),
     "owner": ("program manager", "agency", "answering client"),
+    "filer": ("facilitator",),
     "agencies": ("agency", "answering client"),
 }
 VISITING = """
     system front back supervisor: reassign
-    assigned: hand_back record_visit_attempt
-    assigned secretariat: submit_survey
+    assigned: hand_back
+    assigned secretariat: record_visit_attempt submit_survey
     secretariat supervisor: answer
     approver: reject
     desk: withdraw
@@ -130,6 +131,7 @@ VISITING = """
 MAY: dict[ComplaintState, str] = {
     S.RECEIVED: """
         desk: resolve_now request_documents forward_to_secretariat reject withdraw
+        filer: self_assign
         desk supervisor manager: set_priority
         secretariat supervisor manager: transfer
         desk supervisor: join
@@ -197,10 +199,10 @@ PROMISED = (
     S.AWAITING_MANAGER,
 )  # fmt: skip
 ON_BREACH = "manager head"
-ONLY_THE_SYSTEMS = ("archive", "settle")
+NOBODY_ELSES = ("archive", "settle", "self_assign")
 # Whose role and scope some row or ladder means, here or elsewhere.
 MEANT = {"approver": "supervisors manager", "forwarder": "supervisors manager head",
-         "assigned": "facilitators"}  # fmt: skip
+         "assigned": "facilitators", "filer": "facilitators"}  # fmt: skip
 
 REFERRAL_MAY: dict[ReferralState, str] = {
     R.DRAFT: """
@@ -269,7 +271,7 @@ def allowed(text: str, levels: Iterable[str], action: str, level: int, broken: b
     for who, actions in lines(text):
         if action in actions:
             found = named_in(who, level, broken)
-            if action not in ONLY_THE_SYSTEMS:
+            if action not in NOBODY_ELSES:
                 for words in list(levels)[:level]:
                     found |= people_of(words)
                 found |= people_of(ON_BREACH) if broken else set()
@@ -284,7 +286,7 @@ def ever(tables: dict[Any, str], action: str, ladders: bool = True) -> set[str]:
         for who, actions in lines(text):
             if action in actions:
                 found |= named_in(" ".join(MEANT.get(word, word) for word in who).split())
-                if ladders and action not in ONLY_THE_SYSTEMS:
+                if ladders and action not in NOBODY_ELSES:
                     found |= people_of(" ".join(LEVELS.get(state, ())))
                     found |= people_of(ON_BREACH) if state in PROMISED else set()
     return found
@@ -301,7 +303,7 @@ def complaint(state: ComplaintState, **changes: Any) -> Complaint:
         "priority": Priority.NORMAL,
         "village_code": WATES,
         "assigned_to": id_of("assigned"),
-        "submitted_by": id_of("somebody who filed it"),
+        "submitted_by": id_of("facilitator"),
         "stage_entered_at": NOW - timedelta(days=31),
         "forwarded_at": NOW - timedelta(days=121),
     }
@@ -399,6 +401,7 @@ LEADS = {
     A.ARCHIVE: "incomplete > closed",
     A.FORWARD_TO_SECRETARIAT: "received > at_secretariat",
     A.ASSIGN: "at_secretariat > assigned",
+    A.SELF_ASSIGN: "received > assigned",
     A.SUBMIT_WITHOUT_VISIT: "at_secretariat > awaiting_supervisor",
     A.REASSIGN: "assigned returned answered > same",
     A.HAND_BACK: "assigned returned > at_secretariat",

@@ -348,4 +348,6 @@ def test_a_joined_ticket_shows_how_the_other_stands_and_leaves_it_alone(world: W
     assert {"submit", "join", "resolve_now"} <= set(actions)
     assert shown["history"] == sorted(shown["history"], key=lambda line: line["at"])
     assert theirs["actions"]
-    refused(call(world, later["ticket"], "actions", pin, action="reopen"), 409, "action_not_allowed")
+    refused(
+        call(world, later["ticket"], "actions", pin, action="reopen"), 409, "action_not_allowed"
+    )

@@ -324,6 +324,13 @@ class Complaints:
         )
         return (await self.session.scalars(statement)).one_or_none()
 
+    async def filed_under(self, submitted_by: UUID, client_refs: Sequence[str]) -> set[UUID]:
+        """What somebody filed under some references."""
+        statement = sa.select(C.id).where(
+            C.submitted_by == submitted_by, C.client_ref.in_(client_refs)
+        )
+        return set(await self.session.scalars(statement))
+
     async def page(
         self,
         actor: Actor,

@@ -25,7 +25,7 @@ RETENTION = timedelta(days=90)
 # What the types of its events begin with.
 KINDS = (
     "complaint", "referral", "registry_change", "visit", "survey", "dispatch", "household",
-    "member", "quota", "other_need",
+    "member", "quota", "other_need", "device", "ticket_book",
 )  # fmt: skip
 REFERRALS, CHANGES, DISPATCHES = "referrals", "registry-changes", "dispatches"
 

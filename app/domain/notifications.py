@@ -21,6 +21,8 @@ class SubjectKind(StrEnum):
     VISIT = "visit"
     DISPATCH = "dispatch"
     WEBHOOK_ENDPOINT = "webhook_endpoint"
+    DEVICE = "device"
+    TICKET_BOOK = "ticket_book"
 
     @property
     def path(self) -> str:
@@ -52,6 +54,10 @@ class Step(StrEnum):
     UNACKNOWLEDGED = "unacknowledged"
     ENDPOINT_DISABLED = "endpoint_disabled"
     NEED_MAPPED = "need_mapped"
+    SELF_ASSIGNED = "self_assigned"
+    MISSING_UPLOADS = "missing_uploads"
+    DEVICE_SILENT = "device_silent"
+    DEVICE_RETIRED = "device_retired"
 
 
 class Escalation(InRegion, table=True):

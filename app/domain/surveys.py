@@ -4,6 +4,7 @@ Answers hold health, disability and income: they are sealed as a whole, not only
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -59,6 +60,18 @@ class SurveyContent:
     other_needs: list[dict[str, Any]] = field(default_factory=list)
     no_needs: bool = False
     registry_changes: list[dict[str, Any]] = field(default_factory=list)
+
+    def differences(self, other: "SurveyContent", questions: Collection[str]) -> list[str]:
+        """Where two surveys differ: pointers to fields, and to each of the questions."""
+        return [
+            f"/{name}"
+            for name in self.__slots__
+            if name != "answers" and getattr(self, name) != getattr(other, name)
+        ] + [
+            f"/answers/{name}"
+            for name in questions
+            if self.answers.get(name) != other.answers.get(name)
+        ]
 
     @property
     def says_needs(self) -> bool:

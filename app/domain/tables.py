@@ -6,6 +6,7 @@ from app.domain import (
     complaint_documents,
     complaints,
     deployment,
+    devices,
     dispatches,
     events,
     feed,
@@ -28,16 +29,18 @@ from app.domain import (
     screenings,
     surveys,
     sweep_runs,
+    ticket_books,
     transfers,
     visits,
     webhooks,
 )
 
 TABLES = (
-    complaint_documents, complaints, deployment, dispatches, events, feed, households,
+    complaint_documents, complaints, deployment, devices, dispatches, events, feed, households,
     idempotency_keys, notifications, offices, operations, other_needs, principals,
     program_criteria, programs, quotas, ratings, referrals, regions, registry_changes,
-    registry_rows, routes, screenings, surveys, sweep_runs, transfers, visits, webhooks,
+    registry_rows, routes, screenings, surveys, sweep_runs, ticket_books, transfers, visits,
+    webhooks,
 )  # fmt: skip
 metadata = SQLModel.metadata
 

@@ -41,6 +41,8 @@ parameter_invalid|400|Parameter tidak sah|A parameter or header is not valid|Lih
 cursor_invalid|400|Kursor tidak sah|The cursor is not valid|Mulai lagi tanpa kursor; kursor hanya berlaku untuk saringan yang sama.|Begin again without a cursor; a cursor is good for the same filters only.
 idempotency_key_missing|400|Kunci idempotensi wajib|An idempotency key is required|Kirim header Idempotency-Key dengan 16 sampai 128 huruf, angka, _ atau -.|Send a header Idempotency-Key of 16 to 128 letters, digits, _ or -.
 idempotency_key_invalid|400|Kunci idempotensi tidak sah|The idempotency key is not valid|Gunakan 16 sampai 128 huruf, angka, _ atau -.|Use 16 to 128 letters, digits, _ or -.
+device_unknown|400|Perangkat tidak dikenal|The device is not known|Periksa Device-Id; perangkat didaftarkan dengan POST /v1/devices.|Check Device-Id; devices are registered with POST /v1/devices.
+device_sequence_taken|409|Nomor urut sudah dipakai|The sequence number came with other content|Kirim lagi dengan nomor di atas highest_sequence.|Send it again under a number above highest_sequence.
 idempotency_key_in_use|409|Permintaan yang sama sedang diproses|The same request is under way|Tunggu sebentar, lalu kirim lagi dengan kunci yang sama.|Wait a moment, then send it again under the same key.
 idempotency_key_reused|422|Kunci idempotensi dipakai untuk isi lain|The idempotency key was used for other content|Gunakan kunci baru untuk permintaan baru.|Use a new key for a new request.
 malformed_json|422|Isi bukan JSON yang sah|The body is not valid JSON|Kirim satu objek JSON dalam UTF-8: tanpa NaN, Infinity, bilangan di luar jangkauan, atau nama ganda, dan paling dalam 32 tingkat.|Send one JSON object in UTF-8: without NaN, Infinity, numbers past any range or repeated names, and at most 32 levels deep.
@@ -54,6 +56,8 @@ reason_not_allowed|422|Alasan tidak berlaku di sini|The reason is not one of tho
 received_in_future|422|Waktu terima di masa depan|The time of receipt lies in the future|Periksa jam dan tanggal received_at.|Check the clock and the date of received_at.
 received_too_long_ago|422|Waktu terima terlalu lama|The time of receipt is too long ago|received_at paling lama 90 hari yang lalu.|received_at may be at most 90 days back.
 happened_before_previous_step|422|Waktu kejadian sebelum langkah terakhir|It is said to have happened before the previous step|Periksa happened_at.|Check happened_at.
+unknown_ticket|422|Nomor pengaduan tidak dipesan|The ticket is not a reserved one|Gunakan nomor dari POST /v1/ticket-books di kota yang sama.|Use one from POST /v1/ticket-books of the same city.
+ticket_used|409|Nomor pengaduan sudah dipakai|The ticket has been used|Satu nomor untuk satu pengaduan: lihat pengaduan dengan nomor itu.|Each is for one complaint: see the complaint with that ticket.
 unknown_region|422|Wilayah tidak dikenal|The region is not known|Gunakan kode kelurahan Kemendagri dalam wilayah kerja Anda.|Use the Kemendagri code of a village in your area.
 unknown_program|422|Program tidak dikenal|The programme is not known|Lihat GET /v1/programs.|See GET /v1/programs.
 unknown_household|422|Rumah tangga tidak dikenal|The household is not known|Gunakan id dari cek registri.|Use an id from the registry check.
@@ -248,6 +252,7 @@ family_card_number_invalid|Bukan nomor KK 16 digit; dibiarkan kosong.|Is no fami
 sex_unreadable|Jenis kelamin tidak dikenal; dibiarkan kosong.|The sex is not known; it is left out.
 birth_date_unreadable|Tanggal lahir tidak terbaca; dibiarkan kosong.|The birth date cannot be read; it is left out.
 program_unknown|Program tidak dikenal; dilewati.|The programme is not known; it is skipped.
+differs|Berbeda dari versi di peladen.|Differs from the version on the server.
 columns_missing|Kolom kurang; harus ada: {columns}.|Lacks columns; there must be: {columns}.
 named_twice|Disebut lebih dari sekali.|Is named more than once.
 row_ambiguous|Sebut satu saja: change_id atau number.|Name one: change_id or number.

@@ -10,6 +10,7 @@ from fastapi import Depends, Path, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
+from app.domain.devices import Arrival, DeviceWrite, DeviceWrites
 from app.domain.errors import PreconditionFailed, PreconditionRequired
 from app.domain.idempotency_keys import IdempotencyKey, IdempotencyKeys
 from app.keys import KeyRing
@@ -82,13 +83,24 @@ class Retry:
     def _whose(self) -> UUID | None:
         return self.visit.actor.id if self.visit.actor else self.principal_id
 
-    async def known(self) -> IdempotencyKey | None:
-        """What the same request made before. Raises Conflict while that is still under way."""
-        if self.visit.idempotency_key is None or self._whose is None:
-            return None
-        return await IdempotencyKeys(self.visit.session).claim(
-            self._whose, self.visit.idempotency_key, self._fingerprint
-        )
+    async def known(self) -> IdempotencyKey | DeviceWrite | None:
+        """What the same request made before: under its key, or under the tablet's number.
+
+        Raises Conflict while that is still under way, or where the number came with other content.
+        """
+        session, arrival = self.visit.session, Arrival.of(self.visit.session)
+        found: IdempotencyKey | DeviceWrite | None = None
+        if self.visit.idempotency_key is not None and self._whose is not None:
+            found = await IdempotencyKeys(session).claim(
+                self._whose, self.visit.idempotency_key, self._fingerprint
+            )
+        if arrival is not None:
+            came = await DeviceWrites(session).known(arrival)
+            arrival.written = came is not None
+            found = found or came
+            if found is not None:
+                arrival.answered(found.status, found.ids)
+        return found
 
     @property
     def _fingerprint(self) -> bytes:
@@ -96,6 +108,8 @@ class Retry:
 
     def remember(self, status: int, **ids: UUID | str) -> None:
         """Store the answer's status and ids, in the transaction of its effect."""
+        if (arrival := Arrival.of(self.visit.session)) is not None:
+            arrival.answered(status, {name: str(id) for name, id in ids.items()})
         if self.visit.idempotency_key is None or self._whose is None:
             return
         self.visit.session.add(

@@ -35,7 +35,7 @@ from app.domain.errors import (
 from app.domain.principals import Principals
 from app.keys import KeyRing
 from app.problems import on_crash, on_domain_error, on_invalid_request
-from app.routers import bodies
+from app.routers import arrivals, bodies
 from app.routers.limits import Guesses, RateLimit
 from app.settings import Settings
 
@@ -178,13 +178,24 @@ class Door(APIRoute):
         # One unit of work: what the call changes is committed here, before the answer is sent.
         async with wiring.sessions.begin() as session:
             visit = await let_in(session)
+            # Every write may come from a tablet; what takes no key changes nothing for good.
+            sender = visit.actor if keyed and request.method != "GET" else None
+            tablet = await arrivals.named(request, session, sender) if sender else None
             if takes_json:
                 arrived.body_bytes = body
             if takes_json and not table:
                 bodies.check_media_type(request)
                 visit.sent, arrived.body_json = bodies.parse(body, self.item_by_item)
             arrived.state.visit = visit
+            if tablet is not None:
+                said = body if table else visit.sent
+                arrivals.announced(request, session, tablet, visit.now, said)
             response = await handle(arrived)
+            if sender is not None and tablet is not None and response.status_code < 300:
+                status = response.status_code
+                await arrivals.keep(
+                    request, session, sender, visit.now, self.path, visit.subject, status
+                )
         return response
 
     async def plan(self, visit: Visit, wiring: Wiring) -> Work | None:
@@ -309,7 +320,7 @@ def _if_match(request: Request) -> int | None:
 
 
 def takes_key(dependant: Dependant) -> bool:
-    """Whether a call uses the idempotency key."""
+    """Whether a call uses the idempotency key: those that change something do."""
     return dependant.call in KEYED or any(takes_key(one) for one in dependant.dependencies)
 
 

@@ -11,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.base import line
 from app.domain.complaints import Complaint, Complaints
 from app.domain.errors import Fault, Invalid
-from app.domain.households import Family, Household, Households, MemberRelation
-from app.domain.identifiers import masked, masked_name
+from app.domain.households import Household
 from app.domain.regions import Regions
 from app.domain.registry import Likeness, may_look_in
 from app.domain.vocabulary import CheckOutcome
@@ -79,12 +78,10 @@ async def check_registry(
     if query.complaint_id is not None:
         complaint = await complaints.lock(query.complaint_id)
     checked = await registry.check(session, regions, _person(session, query, complaint, regions))
-    found = [(one, None) for one in checked.households]
-    alike = [(one.household, one) for one in checked.alike]
     body = CheckRead(
         outcome=checked.outcome,
         household_id=checked.household_id,
-        candidates=await recognisable(session, [*found, *alike]),
+        candidates=await recognisable(session, checked.candidates),
         warnings=list(checked.warnings),
     )
     if known is None:
@@ -122,30 +119,4 @@ async def recognisable(
     session: AsyncSession, found: Sequence[tuple[Household, Likeness | None]]
 ) -> list[Masked]:
     """Households to recognise, not to copy, each with the person whose name was like."""
-    households = Households(session)
-    ids = [one.id for one, _ in found]
-    members = await households.members_of(ids)
-    families = await households.families_of(ids)
-    shown = []
-    for one, like in found:
-        head = next((m for m in members[one.id] if m.relation is MemberRelation.HEAD), None)
-        shown.append(
-            Masked(
-                household_id=one.id,
-                head_name=masked_name(head.name) if head else None,
-                family_card_number=first_card(households, families[one.id]),
-                national_id=masked(households.national_id(head)) if head else None,
-                village_code=one.village_code,
-                rt=one.rt,
-                rw=one.rw,
-                score=like.score if like else None,
-                member_name=masked_name(like.member.name) if like else None,
-                birth_year=like.member.birth_year if like else None,
-            )
-        )
-    return shown
-
-
-def first_card(households: Households, families: list[Family]) -> str | None:
-    """The number of the first family's card, masked."""
-    return masked(households.family_card_number(families[0])) if families else None
+    return [Masked(**one) for one in await registry.recognisable(session, found)]

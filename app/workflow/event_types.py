@@ -1,11 +1,23 @@
 """Every type of event that is written, what it says, and which of them the feed tells."""
 
 from app.domain.feed import KINDS
-from app.workflow import accounts, exports, households, ladder, other_needs, quotas, registry
+from app.workflow import (
+    accounts,
+    exports,
+    households,
+    ladder,
+    other_needs,
+    quotas,
+    registry,
+    ticket_books,
+)
 from app.workflow.citizens import pins, ratings
 from app.workflow.complaint_documents import verbs as evidence
 from app.workflow.complaints import centre, joining, surveys, transferring, verbs
 from app.workflow.complaints.table import EVENT_TYPES as COMPLAINT_EVENTS
+from app.workflow.devices import manifests
+from app.workflow.devices import overdue as missing
+from app.workflow.devices import verbs as devices
 from app.workflow.dispatches import acknowledging
 from app.workflow.dispatches import overdue as undispatched
 from app.workflow.dispatches import verbs as dispatches
@@ -92,6 +104,15 @@ OTHER_EVENTS = {
     other_needs.MAPPED: "It was said what meets a need; `mapped_to`, `program_code`.",
     quotas.ADDED: "Places of a programme in a region and period were named.",
     quotas.CHANGED: "A quota was raised or lowered; `places`, `managed_here`.",
+    devices.REGISTERED: "A tablet was given to a facilitator; `facilitator_id`.",
+    devices.HANDED_ON: "A tablet was handed on; `from_facilitator`, `facilitator_id`.",
+    devices.BLOCKED: "A tablet was blocked: what it still sends is taken in and flagged.",
+    devices.RETIRED: "A tablet was retired.",
+    manifests.GAVE_UP: "Numbers of a tablet will not come; `numbers`, `first` and `last`.",
+    missing.MISSING: "What a tablet promised has not come; `numbers`, `first` and `last`.",
+    missing.SILENT: "A tablet with open work was not heard of; `since`.",
+    ticket_books.RESERVED: "Tickets were reserved for a tablet or a pad; `count`.",
+    ticket_books.ASKED_FOR: "A reserved ticket was asked for and has not come; `ticket`.",
     accounts.CREATED: "A person or client was let in.",
     accounts.CHANGED: "An account was changed or shut out.",
 }

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import CITIZEN, SYSTEM, Actor, Role
 from app.domain.base import region_of
+from app.domain.devices import Arrival
 from app.domain.events import Event, Events, standing_of
 
 # Which of a person's roles is written when several fit: the one nearest to deciding goes last.
@@ -32,7 +33,12 @@ def log(
     """Append what happened to `subject` (a row with id, version and region columns).
 
     `role` is the one that allowed it, where a table says so; else the nearest the actor holds.
+    What comes from a tablet says from which, under which number, and what is odd about that.
     """
+    if (arrival := Arrival.of(session)) is not None:
+        data["device"] = {
+            "id": str(arrival.device_id), "sequence": arrival.sequence, "flags": arrival.flags,
+        }  # fmt: skip
     return Events(session).append(
         Event(
             type=type,

@@ -94,6 +94,8 @@ class Transition(Generic[StateT, ActionT]):
     guards: tuple[Guard, ...] = ()
     note: bool = False
     reasons: tuple[str, ...] = ()
+    # Theirs alone: no level of the ladder gives it to others.
+    own: bool = False
 
     def leads_to(self, source: StateT) -> tuple[StateT, ...]:
         return tuple(source if target is None else target for target in self.targets)
@@ -146,10 +148,10 @@ class Machine(Generic[StateT, ActionT]):
     def parties(self, state: StateT, action: ActionT) -> tuple[Party, ...]:
         """Everybody that a row or the ladder of its state ever gives the action to.
 
-        What only the system does is nobody's to take over.
+        What only the system does, or somebody does for themselves, is nobody's to take over.
         """
         row = self.rows[state, action]
-        if row.by == (self.system,):
+        if row.own or row.by == (self.system,):
             return row.by
         ladder = self.ladder[state]
         named = (ladder.level_1.party, ladder.level_2.party)
@@ -177,7 +179,7 @@ class Machine(Generic[StateT, ActionT]):
         if row is None:
             return None
         open_ = list(row.by)
-        if row.by != (self.system,):
+        if not row.own and row.by != (self.system,):
             ladder = self.ladder[case.state]
             for level, rung in ((1, ladder.level_1), (2, ladder.level_2)):
                 if rung.party is not None and case.stage_level >= level:

@@ -80,6 +80,10 @@ def _is_assigned(actor: Actor, case: Any) -> bool:
     return bool(case.assigned_to == actor.id and actor.regions(Role.FACILITATOR))
 
 
+def _has_filed(actor: Actor, case: Any) -> bool:
+    return bool(case.submitted_by == actor.id and actor.regions(Role.FACILITATOR))
+
+
 def _free(people: Iterable[Actor], *parts: frozenset[UUID]) -> list[Actor]:
     return [actor for actor in people if not any(actor.id in part for part in parts)]
 
@@ -128,6 +132,7 @@ MANAGER = _holding("manager", Role.MANAGER)
 HEAD = _holding("head", Role.HEAD)
 SUPERVISOR_OF_CITY = _in_the_city("supervisor of the city", Role.SUPERVISOR)
 ASSIGNED = _in_the_city("assigned facilitator", Role.FACILITATOR, may=_is_assigned)
+FILER = _in_the_city("facilitator who filed it", Role.FACILITATOR, may=_has_filed)
 APPROVER = _in_the_city(
     "supervisor; of the city at level 1; manager at level 2",
     Role.SUPERVISOR,

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import SECRETARIAT, Actor, Role, Scope
+from app.domain.actors import SECRETARIAT, SYSTEM, Actor, Role, Scope
 from app.domain.complaints import BEFORE_FORWARDED, Complaint, cities
 from app.domain.errors import Conflict, Forbidden
-from app.domain.households import Household, Member
+from app.domain.households import Family, Household, Households, Member, MemberRelation
+from app.domain.identifiers import masked, masked_name
 from app.domain.registry import Described, Likeness, Registry
 from app.domain.vocabulary import CheckOutcome, Relation
 from app.workflow.complaints.filing import opened
@@ -53,6 +54,12 @@ class Checked:
     households: Sequence[Household] = ()
     alike: Sequence[Likeness] = ()
     warnings: Sequence[str] = field(default=())
+
+    @property
+    def candidates(self) -> list[tuple[Household, Likeness | None]]:
+        """What was found, and what is like it, best first."""
+        exact: list[tuple[Household, Likeness | None]] = [(one, None) for one in self.households]
+        return exact + [(one.household, one) for one in self.alike]
 
     @property
     def household_id(self) -> UUID | None:
@@ -141,3 +148,43 @@ def keep(
         "checked_by": str(actor.id),
     }
     log(session, CHECKED, complaint, actor, at, outcome=checked.outcome)
+
+
+async def check_by_system(session: AsyncSession, complaint: Complaint, at: datetime) -> None:
+    """The check of a locked complaint that nobody has made, kept on it."""
+    checked = await check(session, (complaint.regency_code,), person_of(session, complaint))
+    candidates = await recognisable(session, checked.candidates)
+    keep(session, complaint, checked, candidates, SYSTEM, at)
+
+
+async def recognisable(
+    session: AsyncSession, found: Sequence[tuple[Household, Likeness | None]]
+) -> list[dict[str, Any]]:
+    """Households to recognise, not to copy: masked, each with the person whose name was like."""
+    households = Households(session)
+    ids = [one.id for one, _ in found]
+    members = await households.members_of(ids)
+    families = await households.families_of(ids)
+    shown = []
+    for one, like in found:
+        head = next((m for m in members[one.id] if m.relation is MemberRelation.HEAD), None)
+        shown.append(
+            {
+                "household_id": str(one.id),
+                "head_name": masked_name(head.name) if head else None,
+                "family_card_number": first_card(households, families[one.id]),
+                "national_id": masked(households.national_id(head)) if head else None,
+                "village_code": one.village_code,
+                "rt": one.rt,
+                "rw": one.rw,
+                "score": like.score if like else None,
+                "member_name": masked_name(like.member.name) if like else None,
+                "birth_year": like.member.birth_year if like else None,
+            }
+        )
+    return shown
+
+
+def first_card(households: Households, families: list[Family]) -> str | None:
+    """The number of the first family's card, masked."""
+    return masked(households.family_card_number(families[0])) if families else None

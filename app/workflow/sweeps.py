@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionm
 
 from app.domain.base import day_of, slrt_now
 from app.domain.complaints import Complaint, Complaints, ComplaintState
+from app.domain.devices import DevicePromises, Devices
 from app.domain.dispatches import Dispatches
 from app.domain.events import Events
 from app.domain.feed import Feed
@@ -22,12 +23,14 @@ from app.domain.quotas import Quotas
 from app.domain.referrals import CLOSED_ANSWERS, WITH_OWNER, Referrals
 from app.domain.registry_changes import ChangeState, RegistryChanges
 from app.domain.sweep_runs import SweepRun, SweepRuns
+from app.domain.ticket_books import TicketBooks
 from app.domain.visits import Visits
 from app.domain.webhooks import KEPT_FOR as DELIVERIES_KEPT_FOR
 from app.domain.webhooks import WebhookDeliveries, WebhookEndpoints
 from app.files import files_of
-from app.workflow import ladder, operations
+from app.workflow import ladder, operations, ticket_books
 from app.workflow.complaint_documents.verbs import let_go_of_strays
+from app.workflow.devices import overdue as missing
 from app.workflow.dispatches import overdue as undispatched
 from app.workflow.referrals import quotas as line
 from app.workflow.registry_changes import overdue as changes_overdue
@@ -224,6 +227,19 @@ async def _waiting_lists(session: AsyncSession, at: datetime, limit: int) -> Bat
     return await _each(session, "waiting_lists", rows, due, quotas.lock, line.open_line, at)
 
 
+async def _missing_uploads(session: AsyncSession, at: datetime, limit: int) -> Batch:
+    """What tablets promised and have not sent, or are asked for; tablets that fell silent."""
+    name, devices = "missing_uploads", Devices(session)
+    rows = await devices.claim_overdue(name, missing.daytime_before(at), at, limit)
+    due = [row.last_seen_at for row in rows]
+    late = await _each(session, name, rows, due, devices.lock, missing.tell, at)
+    books = TicketBooks(session)
+    tickets = await books.claim_asked(name, at, limit)
+    due = [one.asked_at for one in tickets]
+    asked = await _each(session, name, tickets, due, books.lock, ticket_books.tell, at)
+    return late.and_(asked)
+
+
 async def _numbering(session: AsyncSession, _: datetime, __: int) -> Batch:
     count = await Events(session).number() or 0
     return Batch(count, count)
@@ -240,6 +256,9 @@ async def _housekeeping(session: AsyncSession, at: datetime, limit: int) -> Batc
     count += await WebhookDeliveries(session).expire(at - DELIVERIES_KEPT_FOR, limit * 10)
     count += await WebhookEndpoints(session).forget_secrets(at)
     count += await let_go_of_strays(session, files_of(session.info), now)
+    count += await DevicePromises(session).expire_manifests(
+        at - missing.MANIFESTS_KEPT_FOR, limit * 10
+    )
     return Batch(count, count)
 
 
@@ -272,13 +291,15 @@ SWEEPS: dict[str, Sweep] = {
         Sweep("waiting_lists", HOUR,
             "people who wait for a place in a quota that has ended, where a new one is in force",
             _waiting_lists),
+        Sweep("missing_uploads", 10 * MINUTE,
+            "what tablets promised and have not sent; tablets that fell silent", _missing_uploads),
         Sweep("numbering", timedelta(milliseconds=250), "committed events without a position",
             _numbering, quiet=True),
         Sweep("operations", timedelta(seconds=1), "accepted long work, such as imports",
             quiet=True, work=_operations, takes=HOUR),
         Sweep("deliveries", timedelta(seconds=2), "events to be sent to webhook endpoints",
             quiet=True, work=_deliveries, takes=2 * MINUTE, once=True),
-        Sweep("housekeeping", HOUR, "expired keys, old run rows, files without a row",
+        Sweep("housekeeping", HOUR, "expired keys, old manifests and run rows, files without a row",
             _housekeeping),
     )
 }

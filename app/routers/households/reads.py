@@ -21,9 +21,9 @@ from app.domain.households import (
 )
 from app.domain.identifiers import masked
 from app.domain.registry import Registry
-from app.routers.registry import first_card
 from app.routers.resources import Code, Count, Ids, Line, Moment, Name, Word, Words, items, text
 from app.workflow.households import sensitive
+from app.workflow.registry import first_card
 
 Number = Annotated[str, Field(json_schema_extra={"maxLength": 16})]
 Short = Annotated[str, Field(json_schema_extra={"maxLength": 3})]

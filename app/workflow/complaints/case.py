@@ -56,6 +56,10 @@ class Case:
         return self.complaint.assigned_to
 
     @property
+    def submitted_by(self) -> UUID:
+        return self.complaint.submitted_by
+
+    @property
     def stage_level(self) -> int:
         return self.complaint.escalation_level
 

@@ -30,6 +30,7 @@ class ComplaintAction(StrEnum):
     ARCHIVE = "archive"
     FORWARD_TO_SECRETARIAT = "forward_to_secretariat"
     ASSIGN = "assign"
+    SELF_ASSIGN = "self_assign"
     SUBMIT_WITHOUT_VISIT = "submit_without_visit"
     REASSIGN = "reassign"
     HAND_BACK = "hand_back"
@@ -96,14 +97,14 @@ class Facilitator(ActionData):
     facilitator_id: UUID
 
 
-class VisitAttempt(ActionData):
-    result: VisitResult
-
-
 class OnBehalfOf(ActionData):
-    """The facilitator whose paper survey is typed; left out by the assigned facilitator alone."""
+    """The facilitator whose paper is typed; left out by the assigned facilitator alone."""
 
     on_behalf_of: UUID | None = None
+
+
+class VisitAttempt(OnBehalfOf):
+    result: VisitResult
 
 
 class FieldsToCorrect(ActionData):
@@ -135,7 +136,9 @@ class Refusals(ActionData):
     refuse: Annotated[list[Refusal], Field(max_length=100)] = []
 
 
-class AnswerDelivered(ActionData):
+class AnswerDelivered(OnBehalfOf):
+    """Of whom a desk types that they told it, `on_behalf_of` names the facilitator."""
+
     how: DeliveryMethod
     to: line(120)  # type: ignore[valid-type]
     result: DeliveryResult = DeliveryResult.TOLD
@@ -172,6 +175,7 @@ DATA: dict[ComplaintAction, type[ActionData]] = {
     A.RECORD_CONTACT: ContactMade,
     A.FORWARD_TO_SECRETARIAT: HouseholdChoice,
     A.ASSIGN: Facilitator,
+    A.SELF_ASSIGN: HouseholdChoice,
     A.REASSIGN: Facilitator,
     A.RECORD_VISIT_ATTEMPT: VisitAttempt,
     A.SUBMIT_SURVEY: OnBehalfOf,

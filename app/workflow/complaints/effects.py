@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.actors import Actor, Role
+from app.domain.actors import SECRETARIAT, Actor, Role
 from app.domain.base import day_of, region_of
 from app.domain.complaints import Complaint, Complaints, ComplaintState, ContactAttempt
 from app.domain.complaints import DeliveryAttempt as Attempt
@@ -27,10 +27,10 @@ from app.domain.vocabulary import (
     Priority,
     VisitResult,
 )
-from app.workflow import needs
+from app.workflow import needs, registry
 from app.workflow.complaint_documents.naming import check_named
 from app.workflow.complaints import centre, clock, duplicates, surveys
-from app.workflow.complaints.case import Case
+from app.workflow.complaints.case import Case, staff_of
 from app.workflow.complaints.commands import Command, ComplaintAction, Refusal
 from app.workflow.parties import MANAGER, told
 from app.workflow.referrals import items
@@ -156,6 +156,30 @@ async def assign(do: Doing) -> ComplaintState:
     return S.ASSIGNED
 
 
+@effect(A.SELF_ASSIGN)
+async def self_assign(do: Doing) -> ComplaintState:
+    one = do.complaint
+    if one.registry_check is None:
+        await registry.check_by_system(do.session, one, do.at)
+    check = one.registry_check or {}
+    if check.get("outcome") == CheckOutcome.REGISTERED:
+        one.household_id = await _standing(do, UUID(check["household_id"]))
+    elif do.command.data is not None and do.command.data.household_id is not None:
+        chosen = _candidate(check, do.command.data.household_id)
+        assert chosen is not None
+        one.household_id = await _standing(do, chosen)
+    if needs.waives_identity(one.documents_waived):
+        await needs.draft_civil_documents(do.session, one, do.actor, do.at)
+    one.assigned_to = do.actor.id
+    do.data["assigned_to"] = str(do.actor.id)
+    await Complaints(do.session).begin_assignment(one, do.at)
+    staff = await staff_of(do.session, one.regency_code)
+    desk = staff.holding(one.village_code, Role.PUSKESOS_OFFICER, *SECRETARIAT)
+    do.tell([person.id for person in desk], Step.SELF_ASSIGNED)
+    one.system_reassigned = False
+    return S.ASSIGNED
+
+
 @effect(A.REASSIGN)
 async def reassign(do: Doing) -> ComplaintState:
     facilitator = await _facilitator(do, do.command.data.facilitator_id)
@@ -188,6 +212,7 @@ async def hand_back(do: Doing) -> ComplaintState:
 @effect(A.RECORD_VISIT_ATTEMPT)
 async def record_visit_attempt(do: Doing) -> ComplaintState:
     one, result = do.complaint, do.command.data.result
+    visitor = await _surveyor(do)
     do.data["result"] = result
     one.visit_attempts += 1
     come_again = result in (VisitResult.NOT_HOME, VisitResult.ADDRESS_NOT_FOUND)
@@ -196,20 +221,14 @@ async def record_visit_attempt(do: Doing) -> ComplaintState:
         return one.state
     one.no_survey = True
     one.without_visit = False
-    surveys.add_surveyors(one, do.actor.id)
+    surveys.add_surveyors(one, visitor, do.actor.id)
     await registry_items.propose(do.session, one, do.actor, do.at)
     return S.AWAITING_SUPERVISOR
 
 
 @effect(A.SUBMIT_SURVEY)
 async def submit_survey(do: Doing) -> ComplaintState:
-    one, named = do.complaint, do.command.data and do.command.data.on_behalf_of
-    surveyor = do.actor.id
-    if named is None and surveyor != one.assigned_to:
-        raise Invalid("missing", (Fault("missing", "/data/on_behalf_of"),))
-    if named is not None:
-        surveyor = await _facilitator(do, named, "/data/on_behalf_of")
-        do.data["on_behalf_of"] = str(surveyor)
+    one, surveyor = do.complaint, await _surveyor(do)
     await surveys.submit(do.session, one, surveyor, do.actor, do.at)
     surveys.add_surveyors(one, surveyor, do.actor.id)
     await do.session.flush()
@@ -309,11 +328,12 @@ async def deliver_answer(do: Doing) -> ComplaintState:
     if proof is not None:
         await check_named(do.session, one.id, {"/data/proof_document_id": proof})
         do.data["proof_document_id"] = str(proof)
-    rated = data.satisfaction is not None and do.actor.id == one.assigned_to
+    teller = await _named(do) or do.actor.id
+    rated = data.satisfaction is not None and teller == one.assigned_to
     attempt = Attempt(
         complaint_id=one.id, reopened_count=one.reopened_count, how=data.how, told_to=data.to,
         result=data.result, satisfaction=data.satisfaction, satisfaction_self_typed=rated,
-        proof_document_id=proof, at=do.happened_at, tried_by=do.actor.id, **region_of(one),
+        proof_document_id=proof, at=do.happened_at, tried_by=teller, **region_of(one),
     )  # fmt: skip
     do.session.add(attempt)
     do.data |= {"how": data.how, "result": data.result}
@@ -427,6 +447,24 @@ async def _facilitator(do: Doing, id: UUID, pointer: str = "/data/facilitator_id
     if not any(one.id == id and one.regions(Role.FACILITATOR) for one in city):
         raise Invalid("unknown_facilitator", (Fault("unknown_facilitator", pointer),))
     return id
+
+
+async def _named(do: Doing) -> UUID | None:
+    """The facilitator whose paper is typed, if it is somebody's."""
+    named = do.command.data and do.command.data.on_behalf_of
+    if named is None:
+        return None
+    do.data["on_behalf_of"] = str(named)
+    return await _facilitator(do, named, "/data/on_behalf_of")
+
+
+async def _surveyor(do: Doing) -> UUID:
+    """Who was at the home: the assigned facilitator, or whoever the typist names."""
+    if (named := await _named(do)) is not None:
+        return named
+    if do.actor.id != do.complaint.assigned_to:
+        raise Invalid("missing", (Fault("missing", "/data/on_behalf_of"),))
+    return do.actor.id
 
 
 async def _give_to(do: Doing, facilitator: UUID) -> None:

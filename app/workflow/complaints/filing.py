@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.actors import CITIZEN, SECRETARIAT, Actor, Role, Scope
 from app.domain.base import JAKARTA, Instant, contains, line, new_id, region_columns, text
 from app.domain.complaints import Complaint, Complaints, ComplaintState
+from app.domain.devices import Arrival, Flag
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid
 from app.domain.households import Households
 from app.domain.identifiers import Keys, national_id_warnings
@@ -26,6 +27,7 @@ from app.domain.vocabulary import (
     Relation,
     Sector,
 )
+from app.workflow import ticket_books
 from app.workflow.complaints import clock, duplicates
 from app.workflow.complaints.case import staff_of
 from app.workflow.complaints.commands import ComplaintAction
@@ -89,6 +91,11 @@ class ComplaintDraft(BaseModel):
     reporter: Reporter
     subject: Subject | None = None
     documents_seen: Annotated[list[Document], Field(max_length=20)] = []
+    # One that was reserved in a ticket book, and given out before.
+    ticket: (
+        Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{4}-[0-9]{6,10}-[0-9]$", max_length=24)]
+        | None
+    ) = None
     received_at: Instant | None = None
 
 
@@ -109,8 +116,8 @@ async def file(
 ) -> Filed:
     """File a complaint, or find the one filed under the same `client_ref` before.
 
-    Raises Conflict `client_ref_taken` where that had other content, Invalid for what is unknown
-    or out of time.
+    Raises Conflict `client_ref_taken` where that had other content, or `ticket_used`; Invalid for
+    what is unknown or out of time.
     """
     complaints = Complaints(session)
     known = await complaints.lock_client_ref(actor.id, draft.client_ref)
@@ -119,11 +126,12 @@ async def file(
             raise Conflict("client_ref_taken")
         return Filed(known, created=False)
     village, warnings = await _village(session, actor, draft)
-    received_at = _received_at(draft, at)
+    arrival = Arrival.of(session)
+    received_at = _received_at(draft, at, arrival)
     await _check_references(session, draft, village)
     complaint = await _row(session, actor, draft, village, received_at, at)
     complaint.payload_sha256 = payload_sha256
-    complaint.warnings = warnings
+    complaint.warnings = warnings + _odd(draft, at, arrival)
     warn_of_numbers(session, complaint)
     await duplicates.mark(session, [complaint])
     complaints.add(complaint)
@@ -191,10 +199,25 @@ def _may_file_for(actor: Actor, village_code: str) -> bool:
     return actor.holds_near(city, *FILERS) or (Scope.COMPLAINTS_SUBMIT in actor.scopes and granted)
 
 
-def _received_at(draft: ComplaintDraft, at: datetime) -> datetime:
+def _ahead(draft: ComplaintDraft, at: datetime) -> bool:
+    return draft.received_at is not None and draft.received_at > at + CLOCK_SLACK
+
+
+def _odd(draft: ComplaintDraft, at: datetime, arrival: Arrival | None) -> list[str]:
+    """What is odd about a complaint that came from a tablet: nothing of it keeps it out."""
+    if arrival is None:
+        return []
+    flags = [str(one) for one in arrival.flags if one is not Flag.CLOCK_AHEAD]
+    return [*flags, *(["received_in_future"] if _ahead(draft, at) else [])]
+
+
+def _received_at(draft: ComplaintDraft, at: datetime, arrival: Arrival | None) -> datetime:
+    """When the citizen came. A tablet's clock may be wrong: the event keeps what it claimed."""
     if draft.received_at is None:
         return at
-    if draft.received_at > at + CLOCK_SLACK:
+    if _ahead(draft, at):
+        if arrival is not None:
+            return at
         raise Invalid("received_in_future", (Fault("received_in_future", "/received_at"),))
     if draft.received_at < at - AT_MOST_BACK:
         raise Invalid("received_too_long_ago", (Fault("received_too_long_ago", "/received_at"),))
@@ -231,9 +254,14 @@ async def _row(
 ) -> Complaint:
     columns: dict[str, Any] = region_columns(village)
     year = at.astimezone(JAKARTA).year
-    number = await Complaints(session).next_ticket_number()
+    if draft.ticket is not None:
+        reserved = await ticket_books.use(session, draft.ticket, columns["regency_code"], at)
+        id, given = reserved.id, reserved.ticket
+    else:
+        number = await Complaints(session).next_ticket_number()
+        id, given = new_id(), ticket(columns["regency_code"], year, number)
     complaint = Complaint(
-        id=new_id(), ticket=ticket(columns["regency_code"], year, number),
+        id=id, ticket=given,
         client_ref=draft.client_ref, payload_sha256="", kind=draft.kind,
         category=category_of(draft.kind, draft.category),
         sector=draft.sector, program_code=draft.program_code, priority=draft.priority,

@@ -102,7 +102,7 @@ async def save(
     surveys = Surveys(session)
     survey = await surveys.of(complaint.id, actor.id if former else None, lock=True)
     if version != (survey.version if survey else 0):
-        raise PreconditionFailed("stale_version")
+        raise stale(session, survey, content_of(draft), version)
     if not await may_write(session, actor, complaint):
         raise Conflict("action_not_allowed")
     await check(session, complaint, draft, at)
@@ -179,6 +179,30 @@ async def submit_additional(
     assert survey is not None
     survey.submitted_at = at
     log(session, ADDITIONAL, complaint, actor, at, survey_version=survey.version)
+
+
+def stale(
+    session: AsyncSession, survey: Survey | None, sent: SurveyContent, version: int
+) -> PreconditionFailed:
+    """The refusal of a draft that was written over another version than the one that is here.
+
+    It says which versions meet, who saved the present one and when, and where the two differ; what
+    stands there is read at the survey, since problems hold no personal data.
+    """
+    here = Surveys(session).content(survey) if survey else SurveyContent(sent.form_version)
+    # Questions of the form alone: what else was sent may be anything.
+    questions = FORMS[here.form_version].answers.model_fields if here.form_version in FORMS else ()
+    found = [Fault("differs", pointer) for pointer in here.differences(sent, questions)]
+    return PreconditionFailed(
+        "stale_version",
+        tuple(found),
+        versions={
+            "sent": version,
+            "present": survey.version if survey else 0,
+            "saved_at": survey.saved_at.isoformat() if survey else None,
+            "saved_by": str(survey.typed_by) if survey else None,
+        },
+    )
 
 
 def content_of(draft: SurveyDraft) -> SurveyContent:

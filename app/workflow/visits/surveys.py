@@ -7,10 +7,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor
 from app.domain.base import region_of
-from app.domain.errors import Conflict, PreconditionFailed
+from app.domain.errors import Conflict
 from app.domain.surveys import Survey, Surveys
 from app.domain.visits import Visit, VisitState
-from app.workflow.complaints.surveys import SAVED, SurveyDraft, check, content_of, incomplete
+from app.workflow.complaints.surveys import (
+    SAVED,
+    SurveyDraft,
+    check,
+    content_of,
+    incomplete,
+    stale,
+)
 from app.workflow.history import log
 from app.workflow.registry_changes.drafts import ChangeDraft
 from app.workflow.visits import findings
@@ -34,7 +41,7 @@ async def save(
     surveys = Surveys(session)
     survey = await surveys.of_visit(visit.id, lock=True)
     if version != (survey.version if survey else 0):
-        raise PreconditionFailed("stale_version")
+        raise stale(session, survey, content_of(draft), version)
     if not may_write(actor, visit):
         raise Conflict("action_not_allowed")
     await check(session, visit, draft, at)

@@ -31,6 +31,7 @@ DATA: dict[VisitAction, type[ActionData]] = {
 ATTEMPTS_AT_MOST = 3
 COME_AGAIN = (VisitResult.NOT_HOME, VisitResult.ADDRESS_NOT_FOUND)
 TOMORROW = timedelta(days=1)
+CLOCK_TOLERANCE = timedelta(minutes=10)
 # What somebody new has at least, however late the visit is.
 TIME_FOR_ANOTHER = timedelta(days=3)
 
@@ -73,6 +74,8 @@ async def act(
     row = MACHINE.check(case, command.action, actor, command)
     role = MACHINE.role(actor, case, command.action)
     do = Doing(session, visit, actor, command, max(at, visit.assigned_at))
+    if command.happened_at is not None and command.happened_at > do.at + CLOCK_TOLERANCE:
+        do.data["clock"] = "ahead"
     source = visit.state
     target = await EFFECTS[command.action](do)
     assert target in row.leads_to(source)
