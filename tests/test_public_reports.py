@@ -37,7 +37,7 @@ def test_an_illegal_fee_is_reported_namelessly_and_handled_by_those_above(world:
     assert (complaint["confidential"], complaint["channel"]) == (True, "public")
     assert complaint["reporter"]["name"] == "Anonim"
     assert complaint["submitted_by"]["name"] == "Warga"
-    assert complaint["actions"] == ["forward_to_secretariat", "reject", "set_priority"]
+    assert complaint["actions"] == ["forward_to_secretariat", "reject", "transfer", "set_priority"]
     id = complaint["id"]
     # No desk reads, finds or counts it.
     for who in UNSEEN:

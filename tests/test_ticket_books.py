@@ -6,9 +6,6 @@ from typing import Any
 import httpx
 import pytest
 
-from app.database import create_engine, create_sessions
-from app.domain.base import slrt_now
-from app.workflow import ticket_books
 from tests.conftest import TLS, World
 from tests.flows import draft, events, hire, key, told_steps
 from tests.refusals import faults, refused
@@ -24,18 +21,9 @@ def reserve(world: World, who: str = FIRST, headers: Any = None, **body: Any) ->
 
 
 def ask(world: World, ticket: str, pin: str) -> bool:
-    """As the citizen's own view does: whether the ticket is reserved and has not come."""
-
-    async def asked() -> bool:
-        engine = create_engine(world.url)
-        try:
-            async with create_sessions(engine, world.cluster.keys.data).begin() as session:
-                now = await slrt_now(session)
-                return await ticket_books.asked_for(session, ticket, pin, now) is not None
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(asked())
+    """As a citizen: whether the number is right, and its report has not come."""
+    answer = world.anyone.post(f"/v1/public/tickets/{ticket}/status", json={"pin": pin})
+    return bool(answer.json().get("code") == "ticket_not_arrived")
 
 
 def test_a_ticket_given_out_without_signal_is_the_complaints_own(world: World) -> None:

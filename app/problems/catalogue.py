@@ -31,6 +31,7 @@ invalid_client|401|Klien tidak dikenal|The client is not known|Periksa client_id
 invalid_request|400|Permintaan token tidak lengkap|The token request is incomplete|Kirim grant_type sebagai application/x-www-form-urlencoded.|Send grant_type as application/x-www-form-urlencoded.
 unsupported_grant_type|400|Jenis grant tidak didukung|The grant type is not supported|Gunakan grant_type=client_credentials.|Use grant_type=client_credentials.
 not_found|404|Tidak ditemukan|Not found|Data ini tidak ada, atau di luar wewenang Anda.|There is no such thing, or it is out of your scope.
+ticket_not_arrived|404|Laporan dengan tiket ini belum masuk|The report of this ticket has not arrived|Nomornya benar, tetapi laporannya belum sampai. Petugas dan pengawasnya diberi tahu; coba lagi besok, atau datang ke kantor.|The number is right, but the report has not come in. Whoever took it and the supervisor are told; try again tomorrow, or come to the office.
 ticket_or_pin_wrong|404|Nomor tiket atau PIN salah|The ticket or its PIN is wrong|Periksa keduanya. PIN baru bisa diminta di kantor dengan membawa dokumen.|Check both. The desk gives a new PIN against documents.
 method_not_allowed|405|Metode tidak diizinkan|The method is not allowed here|Lihat header Allow.|See the header Allow.
 request_timeout|408|Kiriman terlalu lama|The body took too long to arrive|Kirim ulang; kunci idempotensi yang sama aman dipakai.|Send it again; the same idempotency key is safe to use.

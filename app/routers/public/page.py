@@ -68,9 +68,11 @@ async def show_status(
     ticket, what = form.get("ticket", "")[:60], form.get("do", "look")
     try:
         asked: Any = _asked(what, form)
-        complaint = await tickets.opened(request, visit, wiring, ticket, asked.pin)
-    except (ValueError, KeyError, NotFound):
-        return _html(view.asking(view.word(Word.WRONG), ticket), 404)
+        complaint = await tickets.opened(request, visit, wiring, ticket, asked.pin, now)
+    except (ValueError, KeyError, NotFound) as error:
+        late = isinstance(error, NotFound) and error.code == "ticket_not_arrived"
+        said = view.word(Word.NOT_ARRIVED if late else Word.WRONG)
+        return _html(view.asking(said, ticket), 404)
     except TooManyRequests as error:
         wait = str(error.retry_after)
         said = view.word(Word.WAIT, seconds=wait)

@@ -29,6 +29,7 @@ from app.routers.doors import OpenDoor, Visit, Wiring
 from app.routers.limits import address_of
 from app.routers.public.reads import StatusRead
 from app.routers.replies import reply
+from app.workflow import ticket_books
 from app.workflow.citizens import ratings
 from app.workflow.citizens.status import status_of
 from app.workflow.complaints import verbs
@@ -66,17 +67,23 @@ class TicketRating(TicketAsked):
 
 
 async def opened(
-    request: Request, visit: Visit, wiring: Wiring, ticket: str, pin: str
+    request: Request, visit: Visit, wiring: Wiring, ticket: str, pin: str, now: datetime
 ) -> Complaint:
     """The complaint of a ticket, for who has its PIN.
 
-    Raises NotFound `ticket_or_pin_wrong`, the same and as late for whatever is wrong, and
+    Raises NotFound `ticket_or_pin_wrong`, the same and as late for whatever is wrong,
+    `ticket_not_arrived` for a number of a ticket book whose report has not come, and
     TooManyRequests for who was wrong too often.
     """
     began, place = time.monotonic(), (spelled(ticket), address_of(request))
     wiring.guesses.check(*place)
     id = await Tickets(visit.session).open(ticket, pin)
     if id is None:
+        waited_for = await ticket_books.asked_for(visit.session, spelled(ticket), pin, now)
+        if waited_for is not None:
+            # That it was asked for stays: a sweep tells who holds the book.
+            await visit.let_go()
+            raise NotFound("ticket_not_arrived")
         wiring.guesses.count(*place)
         await visit.let_go()
         await asyncio.sleep(max(0.0, began + WRONG_AFTER - time.monotonic()))
@@ -136,9 +143,10 @@ async def get_status(
     """How a report stands, in Indonesian, Javanese and English, for whoever has its PIN.
 
     A wrong ticket and a wrong PIN are one answer: 404 `ticket_or_pin_wrong`. Only failures are
-    counted, by ticket and address; whoever has too many waits (429).
+    counted, by ticket and address; whoever has too many waits (429). A number of a ticket book
+    whose report has not come in is 404 `ticket_not_arrived`, and is looked for.
     """
-    complaint = await opened(request, visit, wiring, ticket, body.pin)
+    complaint = await opened(request, visit, wiring, ticket, body.pin, now)
     return await told(visit, complaint, now)
 
 
@@ -153,7 +161,7 @@ async def act_on_ticket(
     retrying: Retrying,
 ) -> Response:
     """Withdraw a report, or open a closed one again within 14 days. If-Match may be left out."""
-    complaint = await opened(request, visit, wiring, ticket, body.pin)
+    complaint = await opened(request, visit, wiring, ticket, body.pin, now)
     replayed = await act(visit, complaint, body, now, retrying)
     return await told(visit, complaint, now, replayed)
 
@@ -169,6 +177,6 @@ async def rate_ticket(
     retrying: Retrying,
 ) -> Response:
     """Say how content one is with the answer; it may be changed until 14 days after closing."""
-    complaint = await opened(request, visit, wiring, ticket, body.pin)
+    complaint = await opened(request, visit, wiring, ticket, body.pin, now)
     replayed = await rate(visit, complaint, body, now, retrying)
     return await told(visit, complaint, now, replayed)

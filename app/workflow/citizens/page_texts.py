@@ -16,6 +16,7 @@ class Word(StrEnum):
     PIN_HINT = "pin_hint"
     LOOK = "look"
     WRONG = "wrong"
+    NOT_ARRIVED = "not_arrived"
     WAIT = "wait"
     REFUSED = "refused"
     STEP = "step"
@@ -64,6 +65,14 @@ WORDS: dict[Word, Text] = {
         " dipunsuwun ing kantor kanthi mbekta dokumen.",
         "The ticket number or the PIN is wrong. Check both. The office gives a new PIN"
         " against documents.",
+    ),
+    Word.NOT_ARRIVED: Text(
+        "Nomor Anda benar, tetapi laporannya belum masuk. Petugas dan pengawasnya diberi tahu."
+        " Coba lagi besok, atau datang ke kantor.",
+        "Nomeripun leres, ananging laporanipun dereng mlebet. Petugas lan pengawasipun sampun"
+        " dipunparingi pirsa. Mangga dipuncobi malih mbenjing, utawi rawuh ing kantor.",
+        "Your number is right, but the report has not come in. The officer and the supervisor are"
+        " told. Try again tomorrow, or come to the office.",
     ),
     Word.WAIT: Text(
         "Terlalu sering salah. Coba lagi setelah {seconds} detik.",

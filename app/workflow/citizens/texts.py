@@ -133,6 +133,11 @@ DONE: dict[ComplaintAction, Text] = {
         "The report went to the supervisor's office without a visit.",
     ),
     A.REASSIGN: Text("Petugas diganti.", "Petugas dipungantos.", "Another officer was chosen."),
+    A.SELF_ASSIGN: Text(
+        "Petugas yang mencatat laporan di rumah melanjutkannya sendiri.",
+        "Petugas ingkang nyathet laporan ing griya nglajengaken piyambak.",
+        "The officer who took the report at your home goes on with it.",
+    ),
     A.TRANSFER: Text(
         "Laporan dipindahkan ke kantor wilayah lain.",
         "Laporan dipunalih dhateng kantor wewengkon sanes.",
