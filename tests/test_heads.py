@@ -209,6 +209,15 @@ def test_the_only_head_is_none_no_more_where_another_is_named(world: World) -> N
     assert heads(world, head) == [spouse]
 
 
+def test_of_two_heads_that_a_registry_brought_one_may_be_something_else(world: World) -> None:
+    first, second = a_family(world, ("head", 1960), ("head", 1962))
+    away = proposed(
+        world, kind="update_member", member_id=second, fields={"relation": "spouse"}
+    )  # fmt: skip
+    approved(world, away["id"])
+    assert heads(world, first) == [first]
+
+
 def test_a_refused_field_makes_no_head(world: World) -> None:
     head, spouse = a_family(world, ("head", 1960), ("spouse", 1962))
     one = proposed(

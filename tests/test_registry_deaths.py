@@ -609,3 +609,8 @@ def test_a_report_that_is_withdrawn_as_a_draft_held_nobody(world: World) -> None
     found = reported(world, member, "front.1", complaint_id=complaint["id"])
     done(world, "front.1", found["id"], "withdraw")
     assert types(world, member) == []
+
+
+def test_a_revocation_says_of_whom(world: World) -> None:
+    answer = propose(world, SUPERVISOR, kind="revoke_death")
+    assert (answer.status_code, answer.json()["code"]) == (422, "target_mismatch")
