@@ -34,6 +34,11 @@ FIRST, SECOND = "facilitator.wates.1", "facilitator.wates.2"
 SUPERVISOR = "supervisor.magersari"
 
 
+def unmarked(complaint: Json) -> list[str]:
+    """Its warnings, but for that other tests have filed for the same person."""
+    return [one for one in complaint["warnings"] if one != "possible_duplicate"]
+
+
 def register(world: World, facilitator: str = FIRST, who: str = "front.1") -> Json:
     body = {"name": "Tablet 07", "facilitator_id": me(world, facilitator)}
     answer = world.as_(who).post("/devices", json=body, headers=key())
@@ -232,7 +237,7 @@ def test_what_comes_from_a_tablet_is_written_down_with_it(world: World) -> None:
     assert row["payload_sha256"] == answer.json()["receipt"]["payload_sha256"]
     [event] = events(world, complaint["id"])
     assert event["data"]["device"] == {"id": device["id"], "sequence": 1, "flags": []}
-    assert complaint["warnings"] == []
+    assert unmarked(complaint) == []
     found = read(world, device)
     assert (found["highest_sequence"], found["received_count"]) == (1, 1)
     assert (found["missing"], found["flagged_count"]) == ([], 0)
@@ -372,7 +377,7 @@ def test_what_a_tablet_still_holds_is_taken_in_and_flagged(
         order(world, device, state, note="Hilang.")
     answer = send(world, device, 1, who)
     assert answer.status_code == 201
-    assert answer.json()["complaint"]["warnings"] == flags
+    assert unmarked(answer.json()["complaint"]) == flags
     [event] = events(world, answer.json()["complaint"]["id"])
     assert event["data"]["device"]["flags"] == flags
     assert read(world, device)["flagged_count"] == 1
@@ -388,7 +393,7 @@ def test_a_clock_a_day_ahead_is_flagged_and_not_refused(world: World) -> None:
     answer = send(world, device, 1, received_at=tomorrow)
     assert answer.status_code == 201, answer.text
     complaint = answer.json()["complaint"]
-    assert complaint["warnings"] == ["received_in_future"]
+    assert unmarked(complaint) == ["received_in_future"]
     assert complaint["received_at"] == complaint["recorded_at"]
     [event] = events(world, complaint["id"])
     claimed = datetime.fromisoformat(event["happened_at"])
