@@ -17,6 +17,8 @@ QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage", "--virtual-time-budget=20000", "--enable-logging=stderr", "--v=0",
+    # Only what is in sight is drawn: enough of it for the complaints.
+    "--window-size=1200,4000",
 )  # fmt: skip
 
 
