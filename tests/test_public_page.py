@@ -129,7 +129,7 @@ def test_a_browser_draws_it_and_complains_of_nothing(world: World, tmp_path: Pat
         f"<body onload=document.forms[0].submit()><form method=post"
         f' action="{world.base_url}/cek">{inputs}</form>'
     )
-    for n in range(3):
+    for n in range(12):
         page, console = drawn(sender.as_uri(), tmp_path / f"profile-{n}")
         # Now and then it writes out the page that it is just leaving.
         if page.strip() and "onload" not in page:
