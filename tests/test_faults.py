@@ -474,13 +474,15 @@ def file_many(world: World, count: int) -> list[str]:
             base_url=f"{world.base_url}/v1", timeout=60, verify=TLS
         ) as client:
 
-            async def one() -> str:
+            async def one(n: int) -> str:
+                # Somebody else each time: who files for one person waits for others who do.
+                sent = draft(reporter={"name": f"Warga {n}", "relation": "self"})
                 async with turns:
-                    answer = await client.post("/complaints", json=draft(), headers=headers | key())
+                    answer = await client.post("/complaints", json=sent, headers=headers | key())
                 assert answer.status_code == 201, answer.text
                 return str(answer.json()["complaint"]["id"])
 
-            return await asyncio.gather(*(one() for _ in range(count)))
+            return await asyncio.gather(*(one(n) for n in range(count)))
 
     return asyncio.run(file_all())
 
