@@ -336,3 +336,14 @@ def test_a_file_needs_its_columns_and_an_owner(world: World) -> None:
     refused(upload(world, "front.1", file), 403, "role_not_allowed")
     refused(world.as_("front.1").get("/referrals/answers"), 403, "role_not_allowed")
     assert upload(world, OWNER, file).json()["results"][0]["status"] == 404
+
+
+def test_a_number_in_a_note_is_masked_in_the_history(world: World) -> None:
+    (id,) = forwarded(world, named("Bu Catatan", "PIP"))["referral_ids"]
+    did(world, OWNER, id, "ask", note="NIK?")
+    version = {"If-Match": f'"{referral(world, id)["version"]}"'}
+    body = {"action": "reply", "note": "NIK 3576021203850001, KK 3576.0201.0101.0002."}
+    answer = world.as_("front.1").post(f"/referrals/{id}/actions", json=body, headers=version)
+    assert answer.status_code == 200, answer.text
+    shown = world.as_(OWNER).get(f"/referrals/{id}/events").json()["items"][-1]
+    assert shown["note"] == "NIK 3576********0001, KK 3576********0002."

@@ -21,7 +21,7 @@ from app.domain.complaints import (
 )
 from app.domain.errors import Fault, Forbidden, Invalid, NotFound
 from app.domain.events import Events
-from app.domain.identifiers import Keys, birth_date_in
+from app.domain.identifiers import Keys, birth_date_in, without_numbers
 from app.domain.principals import Principals
 from app.domain.programs import Programs
 from app.domain.vocabulary import Category, Channel, Kind, Outcome, Priority, Sector
@@ -378,8 +378,9 @@ def _event(event: Any, note: str | None, names: dict[UUID, str]) -> EventRead:
             role=event.actor_role,
             name=names.get(event.actor_id, "slrt" if not event.actor_id.int else None),
         ),
-        note=note,
-        reason=event.reason,
+        # An owner reads what an office wrote, and somebody may have typed a number into it.
+        note=without_numbers(note) if note else note,
+        reason=without_numbers(event.reason) if event.reason else event.reason,
         happened_at=event.happened_at,
         data=data,
     )
