@@ -3,6 +3,7 @@
 import secrets
 import time
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -157,6 +158,22 @@ def region_columns(village_code: str) -> dict[str, str]:
 def region_of(row: Any) -> dict[str, Any]:
     """The region columns of a row, for another row about the same case."""
     return {name: getattr(row, name) for name in InRegion.model_fields}
+
+
+def move_to(row: Any, region: Mapping[str, str]) -> None:
+    """Give a row other region columns."""
+    for name, code in region.items():
+        setattr(row, name, code)
+
+
+def regency_of(code: str) -> str:
+    """The regency or city that a region lies in; a wider one stays as it is."""
+    return ".".join(code.split(".")[:2])
+
+
+def narrowest(row: "InRegion") -> str:
+    """The region of a row whose lower levels may be empty: `35.76.02`, or `35.76` alone."""
+    return row.village_code or row.district_code or row.regency_code
 
 
 def contains(scope: str, code: str) -> bool:

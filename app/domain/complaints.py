@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
 from app.domain.actors import SECRETARIAT, Actor, Role, Scope
-from app.domain.base import CODE, JSON, InRegion, Record, enum_type, region_of, within
+from app.domain.base import CODE, JSON, InRegion, Record, enum_type, regency_of, region_of, within
 from app.domain.errors import NotFound
 from app.domain.events import Event
 from app.domain.identifiers import Keys
@@ -586,7 +586,7 @@ def _filed_in(codes: tuple[str, ...]) -> Any:
 
 def cities(codes: tuple[str, ...]) -> tuple[str, ...]:
     """The regencies that scopes lie in; a wider scope stays as it is."""
-    return tuple(dict.fromkeys(".".join(code.split(".")[:2]) for code in codes))
+    return tuple(dict.fromkeys(regency_of(code) for code in codes))
 
 
 def visible_to(actor: Actor, at: datetime) -> Any:

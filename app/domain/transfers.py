@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field
 
-from app.domain.base import CODE, InRegion, Record, region_of
+from app.domain.base import CODE, InRegion, Record, move_to, region_of
 from app.domain.complaints import Assignment, Complaint, ContactAttempt, DeliveryAttempt
 from app.domain.other_needs import OtherNeed
 from app.domain.referrals import UNSENT, L, Referral, T
@@ -82,7 +82,6 @@ class Transfers:
 
 def settle(row: Any, region: dict[str, Any]) -> Any:
     """A row with a version, in another region."""
-    for name, code in region.items():
-        setattr(row, name, code)
+    move_to(row, region)
     row.version += 1
     return row

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.domain.base import level_column
+from app.domain.base import level_column, regency_of
 from app.domain.households import Household, Member, Presence
 from app.domain.registry_changes import UNDECIDED, ChangeKind, RegistryChange
 from app.domain.visits import Visit, VisitKind, VisitState
@@ -55,7 +55,7 @@ def _here(table: Any, codes: tuple[str, ...]) -> Any:
     """Rows in any of the scopes, with the city said as well: the index begins with it."""
     by_city: dict[str, list[str]] = {}
     for code in codes:
-        by_city.setdefault(".".join(code.split(".")[:2]), []).append(code)
+        by_city.setdefault(regency_of(code), []).append(code)
     places = []
     for city, found in by_city.items():
         inside = sa.or_(*(level_column(table, code) == code for code in found))

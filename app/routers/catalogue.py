@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from app.domain.actors import Role
+from app.domain.base import regency_of
 from app.domain.complaints import Complaints
 from app.domain.errors import NotFound
 from app.domain.regions import Region, RegionLevel, Regions
@@ -211,7 +212,7 @@ async def list_facilitators(
     """The active facilitators of the caller's city with their open load, best proposal first."""
     scopes = [code for grant in actor.grants for code in grant.region_codes]
     near = region or (scopes[0] if scopes else None)
-    sees = actor.holds_near(".".join((near or "").split(".")[:2]), *SEES_FACILITATORS)
+    sees = actor.holds_near(regency_of(near or ""), *SEES_FACILITATORS)
     found = await facilitators.candidates(session, near) if near and sees else []
     last = await Complaints(session).last_activity([one.actor.id for one in found])
     body = Page[FacilitatorRead](

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
-from app.domain.base import Instant, line
+from app.domain.base import Instant, line, narrowest
 from app.domain.complaints import Complaints
 from app.domain.devices import (
     NOTHING,
@@ -333,7 +333,7 @@ async def _read(
         DeviceRead.model_construct(
             **{name: getattr(one, name) for name in plain},
             facilitator=Someone(id=one.facilitator_id, name=names.get(one.facilitator_id)),
-            region_code=one.village_code or one.district_code or one.regency_code,
+            region_code=narrowest(one),
             pending_count=outstanding.get(one.id, NOTHING).pending,
             missing_count=outstanding.get(one.id, NOTHING).missing,
             missing=list(outstanding.get(one.id, NOTHING).numbers),

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor
+from app.domain.base import regency_of
 from app.domain.complaints import Complaint, Complaints
 from app.domain.principals import Principals, nearest
 from app.domain.visits import Visits
@@ -60,7 +61,7 @@ async def roster(session: AsyncSession, regency_code: str) -> Roster:
 
 async def candidates(session: AsyncSession, village_code: str) -> list[Candidate]:
     """The active facilitators of the village's city, the best proposal first."""
-    city = ".".join(village_code.split(".")[:2])
+    city = regency_of(village_code)
     return (await roster(session, city)).candidates(village_code)
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from app.domain.actors import Actor, Role
+from app.domain.base import regency_of
 from app.domain.errors import Conflict, DomainError, Fault, Forbidden, Invalid
 
 StateT = TypeVar("StateT", bound=StrEnum)
@@ -190,7 +191,7 @@ class Machine(Generic[StateT, ActionT]):
     def role(self, actor: Actor, case: Any, action: ActionT) -> Role | None:
         """The role by which the actor may take the action: what the history says."""
         party = self.party(actor, case, action)
-        city = ".".join(case.village_code.split(".")[:2])
+        city = regency_of(case.village_code)
         roles = party.roles if party else ()
         return next((role for role in roles if actor.holds_near(city, role)), None)
 

@@ -59,13 +59,18 @@ def heading(canvas: Canvas, city: str, title: str, number: str) -> float:
     return y - 20 * mm
 
 
+def written(day: date) -> str:
+    """A day as letters write it: `24 November 2026`."""
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
 def signature(
     canvas: Canvas, y: float, city: str, on: date, office: str, signer: str, url: str
 ) -> None:
     """Place, day and name of who signs, beside the QR code by which anybody can check it."""
     qr(canvas, url, LEFT, y - QR_SIZE)
     right = LEFT + WIDTH / 2
-    y = paragraph(canvas, y, f"{city}, {on.day} {MONTHS[on.month - 1]} {on.year}", right)
+    y = paragraph(canvas, y, f"{city}, {written(on)}", right)
     y = paragraph(canvas, y, f"{office},", right)
     y = paragraph(canvas, y - 14 * mm, signer, right, BOLD)
     paragraph(canvas, y, "Disetujui secara elektronik dalam SLRT.", right, size=8)

@@ -9,6 +9,7 @@ from app.domain.actors import CITIZEN as CITIZEN_ACTOR
 from app.domain.actors import SECRETARIAT as SECRETARIAT_ROLES
 from app.domain.actors import SYSTEM as SYSTEM_ACTOR
 from app.domain.actors import Actor, Role
+from app.domain.base import regency_of
 from app.workflow.machine import Party
 
 
@@ -33,7 +34,7 @@ class Staff:
 
     def near(self, region_code: str, *roles: Role) -> list[Actor]:
         """Those whose scope lies in the same city."""
-        city = ".".join(region_code.split(".")[:2])
+        city = regency_of(region_code)
         return [actor for actor in self.people if actor.holds_near(city, *roles)]
 
 
@@ -55,7 +56,7 @@ def _holding(name: str, *roles: Role) -> Party:
 
 def _in_the_city(name: str, *roles: Role, may: Any = None) -> Party:
     def could(actor: Actor, case: Any) -> bool:
-        city = ".".join(case.village_code.split(".")[:2])
+        city = regency_of(case.village_code)
         return actor.holds_near(city, *roles)
 
     return Party(name, roles, could, may or could)

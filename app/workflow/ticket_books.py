@@ -15,14 +15,13 @@ from app.domain.errors import Conflict, Fault, Invalid
 from app.domain.identifiers import Keys
 from app.domain.notifications import Step, SubjectKind
 from app.domain.ticket_books import ReservedTicket, TicketBook, TicketBooks
-from app.domain.tickets import ticket
+from app.domain.tickets import FIRST_PIN, ticket
 from app.workflow.devices.people import supervisors_of
 from app.workflow.history import log
 from app.workflow.telling import tell_once
 
 RESERVED, ASKED_FOR = "ticket_book.reserved", "ticket_book.ticket_asked_for"
 TICKETS_AT_MOST = 50
-FIRST_PIN = 1
 
 
 async def reserve(

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role
@@ -16,7 +16,6 @@ from app.domain.complaints import (
     Complaint,
     Complaints,
     ComplaintState,
-    cities,
 )
 from app.domain.errors import Conflict, Fault, Forbidden
 from app.domain.identifiers import no_number
@@ -24,6 +23,7 @@ from app.domain.vocabulary import Document
 from app.files import Files
 from app.workflow.complaint_documents.copying import Copy
 from app.workflow.complaints.case import Case
+from app.workflow.complaints.filing import ClientRef
 from app.workflow.complaints.table import MACHINE
 from app.workflow.history import log
 
@@ -42,9 +42,7 @@ class DocumentDraft(BaseModel):
 
     kind: Document
     note: Annotated[text(500), AfterValidator(no_number)] | None = None  # type: ignore[valid-type]
-    client_ref: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$", max_length=64)] | None = (
-        None
-    )
+    client_ref: ClientRef | None = None
 
 
 async def check_uploader(session: AsyncSession, actor: Actor, complaint: Complaint) -> None:
@@ -55,8 +53,7 @@ async def check_uploader(session: AsyncSession, actor: Actor, complaint: Complai
     """
     mine = actor.id in (complaint.submitted_by, complaint.assigned_to)
     desk = actor.holds(complaint.village_code, Role.PUSKESOS_OFFICER, *SECRETARIAT)
-    [city] = cities((complaint.village_code,))
-    if mine or desk or actor.holds_near(city, Role.SUPERVISOR):
+    if mine or desk or actor.holds_near(complaint.regency_code, Role.SUPERVISOR):
         return
     if not await Complaints(session).was_assigned(complaint.id, actor.id):
         raise Forbidden("role_not_allowed")

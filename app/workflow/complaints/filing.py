@@ -9,7 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import CITIZEN, SECRETARIAT, Actor, Role, Scope
-from app.domain.base import JAKARTA, Instant, contains, line, new_id, region_columns, text
+from app.domain.base import (
+    JAKARTA,
+    Instant,
+    contains,
+    line,
+    new_id,
+    regency_of,
+    region_columns,
+    text,
+)
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.devices import Arrival, Flag
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid
@@ -194,7 +203,7 @@ async def _village(
 def _may_file_for(actor: Actor, village_code: str) -> bool:
     if actor is CITIZEN:
         return True
-    city = ".".join(village_code.split(".")[:2])
+    city = regency_of(village_code)
     granted = any(contains(code, village_code) for code in actor.region_codes)
     return actor.holds_near(city, *FILERS) or (Scope.COMPLAINTS_SUBMIT in actor.scopes and granted)
 

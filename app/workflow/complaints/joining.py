@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from app.domain.base import region_of
+from app.domain.base import move_to, region_of
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.errors import Conflict, Fault, Invalid, NotFound
 from app.domain.other_needs import OtherNeeds
@@ -95,8 +95,7 @@ async def _surveys(do: Doing, into: Complaint) -> bool:
     beside = await kept.of(into.id, additional_of=mine.author_id)
     if first or (mine.submitted_at is not None and beside is None):
         mine.complaint_id, mine.additional = into.id, not first
-        for name, code in region_of(into).items():
-            setattr(mine, name, code)
+        move_to(mine, region_of(into))
     if first:
         await OtherNeeds(do.session).carry_over(do.complaint.id, into)
     return first

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role
-from app.domain.base import Instant, region_of, text
+from app.domain.base import Instant, regency_of, region_of, text
 from app.domain.complaints import Complaint, Complaints, ComplaintState
 from app.domain.errors import Conflict, Fault, Forbidden, Invalid, PreconditionFailed
 from app.domain.survey_forms import FORMS, AnswerProblem
@@ -84,7 +84,7 @@ async def may_write(session: AsyncSession, actor: Actor, complaint: Complaint) -
 
 def check_writer(actor: Actor, complaint: Complaint) -> None:
     """Raises Forbidden for those whose roles never write a survey."""
-    city = ".".join(complaint.village_code.split(".")[:2])
+    city = regency_of(complaint.village_code)
     if not actor.holds_near(city, Role.FACILITATOR, *SECRETARIAT):
         raise Forbidden("role_not_allowed")
 

@@ -74,13 +74,12 @@ def render(letter: Letter) -> bytes:
         "Pengaduan berikut kami terima dan kami teruskan kepada Bapak/Ibu, karena penanganannya"
         " berada di wilayah Bapak/Ibu. Layanan ini tidak dipungut biaya.",
     )  # fmt: skip
-    day = letter.received_on
     y = paper.table(
         canvas, y - 6 * mm,
         (
             ("Alasan", letter.reason), ("Pelapor", letter.name), ("NIK", letter.national_id),
             ("Mengenai", letter.subject),
-            ("Diterima", f"{day.day} {paper.MONTHS[day.month - 1]} {day.year}"),
+            ("Diterima", paper.written(letter.received_on)),
             ("Uraian", letter.narrative),
         ),
     )  # fmt: skip

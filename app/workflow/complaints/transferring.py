@@ -4,7 +4,7 @@ import secrets
 from typing import Any
 from uuid import UUID
 
-from app.domain.base import contains, region_columns, region_of
+from app.domain.base import contains, move_to, region_columns, region_of
 from app.domain.complaints import BEFORE_FORWARDED, Complaints, ComplaintState
 from app.domain.errors import Fault, Invalid
 from app.domain.households import Households, Presence
@@ -63,8 +63,7 @@ async def _destination(do: Doing) -> str:
 async def _move(do: Doing, to: str) -> None:
     one = do.complaint
     one.filed_village_code = one.filed_village_code or one.village_code
-    for name, code in region_columns(to).items():
-        setattr(one, name, code)
+    move_to(one, region_columns(to))
     visits, referrals = await Transfers(do.session).follow(one)
     for type, rows in ((VISIT_TRANSFERRED, visits), (REFERRAL_MOVED, referrals)):
         for row in rows:

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import Actor, Role
-from app.domain.base import new_id
+from app.domain.base import move_to, new_id
 from app.domain.complaints import Complaint
 from app.domain.complaints import visible_to as complaints_visible_to
 from app.domain.devices import KEEPERS, Device, Devices, DeviceState, keeps
@@ -129,8 +129,7 @@ async def _hand_on(
     before = device.facilitator_id
     device.facilitator_id, device.held_since, device.state = chosen, at, S.ACTIVE
     device.silence_told_at = None
-    for name, code in region.items():
-        setattr(device, name, code)
+    move_to(device, region)
     await Devices(session).add_holder(device)
     Notifications(session).tell([chosen], SubjectKind.DEVICE, device, Step.ASSIGNED, at)
     return {"from_facilitator": str(before), "facilitator_id": str(chosen)}

@@ -9,6 +9,7 @@ from uuid import UUID
 from app.domain.actors import SECRETARIAT as SECRETARIAT_ROLES
 from app.domain.actors import SYSTEM as SYSTEM_ACTOR
 from app.domain.actors import Actor, Role
+from app.domain.base import regency_of
 from app.domain.complaints import BEFORE_FORWARDED, Complaint
 from app.domain.errors import Conflict, Forbidden
 from app.domain.registry_changes import ChangeOrigin, ChangeState, RegistryChange
@@ -94,7 +95,7 @@ def _is_proposer(actor: Actor, case: Any) -> bool:
 
 
 def _in_the_city(actor: Actor, case: Any) -> bool:
-    city = ".".join(case.village_code.split(".")[:2])
+    city = regency_of(case.village_code)
     return actor.holds_near(city, Role.FACILITATOR, Role.PUSKESOS_OFFICER, *SECRETARIAT_ROLES)
 
 
@@ -111,7 +112,7 @@ def _in_scope(actor: Actor, case: Any) -> bool:
 
 
 def _centre(actor: Actor, case: Any) -> bool:
-    city = ".".join(case.village_code.split(".")[:2])
+    city = regency_of(case.village_code)
     return actor.holds(city, *SECRETARIAT_ROLES, Role.PROGRAM_MANAGER)
 
 

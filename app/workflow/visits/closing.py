@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SYSTEM
-from app.domain.base import region_of
+from app.domain.base import move_to, region_of
 from app.domain.households import Household
 from app.domain.visits import Visit, Visits, VisitState
 from app.workflow.history import log
@@ -60,8 +60,7 @@ async def move_back(
 
 def _send(session: AsyncSession, visit: Visit, household: Household, at: datetime) -> None:
     visit.household_id = household.id
-    for name, code in region_of(household).items():
-        setattr(visit, name, code)
+    move_to(visit, region_of(household))
     visit.version += 1
     log(session, MOVED, visit, SYSTEM, at, household_id=str(household.id))
 

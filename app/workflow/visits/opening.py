@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.actors import SECRETARIAT, Actor, Role
-from app.domain.base import new_id, region_of
+from app.domain.base import new_id, regency_of, region_of
 from app.domain.complaints import Complaint
 from app.domain.errors import Conflict, Fault, Invalid
 from app.domain.households import Household, Households
@@ -93,7 +93,7 @@ async def _households(session: AsyncSession, actor: Actor, batch: Batch) -> list
         return [found[id] for id in ids]
     if batch.region_code.count(".") < 1 or not actor.holds(batch.region_code, *OPENERS):
         raise Invalid("unknown_region", (Fault("unknown_region", "/region_code"),))
-    await visits.share_alone({".".join(batch.region_code.split(".")[:2])})
+    await visits.share_alone({regency_of(batch.region_code)})
     assert batch.older_than is not None
     wanted = UnverifiedFilter(
         regions, batch.older_than, batch.region_code, batch.reason, without=batch.kind
