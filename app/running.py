@@ -183,6 +183,7 @@ def _welcome(settings: Settings) -> None:
     say(f"  Try the calls    {url}/docs")
     say(f"  Read about them  {url}/reference")
     say(f"  The contract     {url}/openapi.json")
+    say(f"  For citizens     {url}/cek")
     say(f"  The logs         {_logs(settings)}")
     say("")
     if not settings.demo:
